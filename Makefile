@@ -1,0 +1,37 @@
+# One environment for everything, built once: a second call of any target starts at once.
+PYTHON ?= python3
+BIN := .venv/bin
+# Only a fresh clone installs; -n 2 because most tests are small and torch gets one thread each.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help test demo lint format bench clean
+help: ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+test: .venv/ready ## run all tests (installs everything first)
+	$(BIN)/python -m pytest -n 2
+
+demo: .venv/ready ## decompose a torchvision network on an image
+	OMP_NUM_THREADS= $(BIN)/python examples/attribution_budget.py
+
+lint: .venv/ready ## ruff, formatting, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/ready ## format and mend what can be mended
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/ready ## all benchmarks; rewrites the tables in docs/ (about an hour on two cores)
+	OMP_NUM_THREADS= $(BIN)/python benchmarks/memory.py
+	OMP_NUM_THREADS= $(BIN)/python benchmarks/completeness.py --write docs/completeness.md
+
+clean: ## remove the environment and caches
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,26 @@
+"""Full-gradients for PyTorch Lightning: why a network answers as it does, exactly.
+
+After Srinivas & Fleuret, "Full-Gradient Representation for Neural Network Visualization",
+NeurIPS 2019. ``(n)`` in docstrings refers to the paper's equations.
+"""
+
+from fullgrad_lightning.decomposition import (
+    AttributionBudget,
+    BiasGradient,
+    FullGradients,
+    IncompleteDecomposition,
+    attribution_budget,
+    full_gradients,
+    layer_maps,
+)
+
+__all__ = [
+    "AttributionBudget",
+    "BiasGradient",
+    "FullGradients",
+    "IncompleteDecomposition",
+    "attribution_budget",
+    "full_gradients",
+    "layer_maps",
+]
+__version__ = "0.1.0"

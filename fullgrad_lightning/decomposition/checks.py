@@ -1,0 +1,75 @@
+"""Refuses, at the door, models and inputs that cannot be decomposed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fullgrad_lightning.decomposition.target import describe
+
+
+def validate_input(x: object) -> None:
+    """Checks that x is a batch of finite real numbers, (N, …) with N ≥ 1.
+
+    Raises:
+        TypeError: Not a floating-point tensor.
+        ValueError: No batch dimension, an empty batch, or NaN or infinity in a sample (named).
+    """
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x must be a tensor with a batch dimension, got {describe(x)}.")
+    if not x.is_floating_point():
+        raise TypeError(
+            f"x must be floating point, got {x.dtype}: gradients need real numbers. Scale and "
+            "normalise the images as in training, e.g. torchvision.transforms.v2.ToDtype("
+            "torch.float32, scale=True)."
+        )
+    if x.ndim < 2:
+        raise ValueError(
+            f"x must have a batch dimension, e.g. (N, C, H, W), got shape {tuple(x.shape)}. "
+            "Use x.unsqueeze(0) for a single sample."
+        )
+    if x.numel() == 0:
+        raise ValueError(f"x holds no values: its shape is {tuple(x.shape)}. Pass at least one sample.")
+    finite = x.isfinite().flatten(1).all(1)
+    if not finite.all():
+        samples = (~finite).nonzero().flatten().tolist()
+        shown = ", ".join(map(str, samples[:10])) + (", …" if len(samples) > 10 else "")
+        raise ValueError(
+            f"x holds NaN or infinity in sample {shown} of {x.shape[0]}. Check the normalisation "
+            "(a standard deviation of 0?) and the loading of these samples."
+        )
+
+
+def validate_model(model: Any) -> nn.Module | Callable[[Tensor], object]:
+    """Checks that a model can be watched; unwraps data-parallel wrappers.
+
+    Raises:
+        TypeError: Not callable, or TorchScript, whose operations are hidden.
+        ValueError: Parameters that are not initialised yet (lazy modules).
+    """
+    if isinstance(model, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
+        model = model.module  # the wrapper would prepare its reducer for a backward pass
+    if not callable(model):
+        raise TypeError(f"model must be an nn.Module or a function of x, got {describe(model)}.")
+    if isinstance(model, torch.jit.ScriptFunction):
+        raise _scripted("the model")
+    if isinstance(model, nn.Module):
+        for name, module in model.named_modules():
+            if isinstance(module, torch.jit.ScriptModule):
+                raise _scripted(f"module {name!r}" if name else "the model")
+        lazy = [n for n, p in model.named_parameters() if nn.parameter.is_lazy(p)]
+        if lazy:
+            raise ValueError(
+                f"Parameter {lazy[0]!r} is not initialised yet. Run the model once on a batch first."
+            )
+    return model  # type: ignore[no-any-return]
+
+
+def _scripted(what: str) -> TypeError:
+    return TypeError(
+        f"Cannot decompose {what}: it is TorchScript, whose operations run hidden from Python. "
+        "Pass the original nn.Module (torch.compile'd modules are fine)."
+    )

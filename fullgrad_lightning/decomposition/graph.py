@@ -1,0 +1,68 @@
+"""Which nodes of the autograd graph descend from the network's input, and which nobody saw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+Node = Any  # torch.autograd.graph.Node; its C++ subclasses are not typed
+Edge = tuple[Node, int]
+
+# Views that autograd makes anew, on its own, after an in-place operation on what they show.
+_VIEWS = frozenset(
+    f"{name}Backward0"
+    for name in (
+        "AsStrided Slice Select View UnsafeView Permute Transpose T Expand Squeeze Unsqueeze Alias"
+        " Diagonal ReshapeAlias Unfold Real Imag ViewAsReal ViewAsComplex Conj Narrow"
+    ).split()
+)
+
+
+class ActivationGraph:
+    """The part of the autograd graph between the input and whatever was computed from it.
+
+    Nodes are kept alive, and with them their identity; what they saved is freed by the backward
+    pass as always.
+
+    Args:
+        root: The node that made the network's input.
+    """
+
+    def __init__(self, root: Node) -> None:
+        self._descends: dict[Node, bool] = {root: True}
+        self.unseen: list[Node] = []
+
+    def descends(self, tensor: Tensor) -> bool:
+        """Whether a tensor was computed from the input; nodes met for the first time are unseen."""
+        return self._explore(tensor.grad_fn, seen=False)
+
+    def claim(self, tensor: Tensor) -> bool:
+        """Like ``descends``, for the fresh output of a call that was watched."""
+        return self._explore(tensor.grad_fn, seen=True)
+
+    def _explore(self, node: Node | None, seen: bool) -> bool:
+        if node is None:
+            return False
+        if (known := self._descends.get(node)) is not None:
+            return known
+        stack = [node]
+        while stack:
+            top = stack[-1]
+            parents = [parent for parent, _ in top.next_functions if parent is not None]
+            unknown = [parent for parent in parents if parent not in self._descends]
+            if unknown:
+                stack.extend(unknown)
+                continue
+            stack.pop()
+            if top in self._descends:
+                continue
+            self._descends[top] = any(self._descends[parent] for parent in parents)
+            if self._descends[top] and not seen and top.name() not in _VIEWS:
+                self.unseen.append(top)
+        return self._descends[node]
+
+
+def edge_of(tensor: Tensor) -> Edge:
+    """Node and output number that a tensor's gradient arrives at."""
+    return tensor.grad_fn, tensor.output_nr

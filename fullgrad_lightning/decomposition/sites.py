@@ -1,0 +1,75 @@
+"""What a site of the decomposition is, and how it gets its name."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from torch import nn
+
+from fullgrad_lightning.decomposition.axes import Axis
+
+Kind = Literal[
+    "parameter", "normalization", "nonlinearity", "product", "constant", "not_localized"
+]
+Spatial = Literal["NCHW", "NHWC"]
+
+
+@dataclass(frozen=True)
+class Site:
+    """One place of the network that contributes a bias to f(x) = ⟨∇ₓf, x⟩ + Σ f^b (equation 1).
+
+    Attributes:
+        name: Path of the module, plus the operation when it is not the module itself
+            (``layer1.0.bn2``, ``layer1.0.add``, ``features.denseblock1.cat#2``).
+        op: The operation (``conv2d``, ``batch_norm``, ``gelu``, …).
+        kind: Where the bias comes from. ``parameter`` and ``normalization`` hold the biases of
+            convolutions, linear maps and norms; ``nonlinearity`` and ``product`` are implicit;
+            ``constant`` is an added or inserted constant; ``not_localized`` is a bias known only
+            as one number per sample.
+        spatial: How the values lie on the image, ``"NCHW"`` or ``"NHWC"``; ``None`` if they do not
+            (vectors, attention scores, windows, 1×1 maps).
+        shape: Shape of the values.
+        position: Rank in the order of execution.
+        sample_axis: Where the values hold the batch; ``None`` if that could not be followed.
+    """
+
+    name: str
+    op: str
+    kind: Kind
+    spatial: Spatial | None
+    shape: tuple[int, ...]
+    position: int
+    sample_axis: Axis | None
+
+    def without_place(self) -> Site:
+        """The same site, of which only one number per sample is known."""
+        return replace(self, kind="not_localized", spatial=None)
+
+
+class SiteNames:
+    """Names the calls of one forward pass; repeated ones become ``name#2``, ``name#3``, …"""
+
+    def __init__(self) -> None:
+        self._uses: Counter[str] = Counter()
+
+    def name(self, path: str, module: nn.Module | None, op: str) -> str:
+        if module is not None and path and is_the_module_itself(module, op):
+            base = path
+        else:
+            base = f"{path}.{op}" if path else op
+        self._uses[base] += 1
+        return base if self._uses[base] == 1 else f"{base}#{self._uses[base]}"
+
+
+def is_the_module_itself(module: nn.Module, op: str) -> bool:
+    """Whether ``op`` is what ``module`` is: ``conv2d`` of a Conv2d, ``gelu`` of a GELU."""
+    if next(module.children(), None) is not None:
+        return False
+    return _bare(op) in {_bare(cls.__name__) for cls in type(module).__mro__}
+
+
+def _bare(name: str) -> str:
+    return re.sub(r"\d+d?$", "", name.lower().replace("_", ""))

@@ -1,0 +1,287 @@
+"""Watches one forward pass, operation by operation, and prepares the backward pass to tell biases.
+
+A torch-function mode sees each call before it is made: in-place operations have not yet destroyed
+their operands. For each call whose bias is not zero, a hook is set on the *node* of the autograd
+graph that made the output (a tensor may be modified later, its node stays); when the backward pass
+brings the gradient there, the bias is computed and handed to a consumer, and forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.overrides import TorchFunctionMode
+
+from fullgrad_lightning.decomposition.axes import (
+    SAMPLE,
+    Axes,
+    Operand,
+    axes_of_input,
+    axes_of_output,
+    locate,
+    spatial_layout,
+)
+from fullgrad_lightning.decomposition.calls import (
+    Call,
+    expanded,
+    is_composite,
+    observe,
+    op_name,
+    tensors,
+)
+from fullgrad_lightning.decomposition.graph import ActivationGraph, Edge, edge_of
+from fullgrad_lightning.decomposition.records import Pending, Record
+from fullgrad_lightning.decomposition.rules import Rule, Rules, bias_rule
+from fullgrad_lightning.decomposition.sites import Kind, Site, SiteNames
+from fullgrad_lightning.decomposition.unseen import refuse_reentrant_checkpoint
+
+
+class UnseenOperation(Exception):
+    """A value arrived that no watched call has made (a custom autograd.Function, say)."""
+
+
+class Tracer(TorchFunctionMode):
+    """Watches the calls of one forward pass.
+
+    Args:
+        x: The input, a leaf that requires a gradient.
+        wants: ``(op, kind) -> bool``, whether the biases of such a site will be asked for.
+        rules: The bias rule of a call, or ``None`` where there is no bias.
+        everything: Keep a copy of every value: needed for operations that nobody sees.
+    """
+
+    def __init__(
+        self,
+        x: Tensor,
+        wants: Callable[[str, Kind], bool],
+        rules: Rules = bias_rule,
+        *,
+        everything: bool = False,
+    ) -> None:
+        super().__init__()
+        inlet = x.clone()  # the model may modify its input in place, which no leaf allows
+        self._inlet: Tensor | None = inlet
+        self.graph = ActivationGraph(inlet.grad_fn)
+        self.records: list[Record] = []
+        self.values: dict[Edge, Tensor] = {}
+        self._wants = wants
+        self._everything = everything
+        self._rules = rules
+        self._axes: dict[Edge, Axes] = {edge_of(inlet): axes_of_input(inlet)}
+        self._names = SiteNames()
+        self._pending = Pending()
+        self._open: list[Any] = []  # composite operations whose bodies are running
+        self._scopes: list[tuple[str, nn.Module | None]] = [("", None)]
+        self._position = 0
+        self._keep(inlet)
+
+    def inlet(self) -> Tensor:
+        """The input for the model, handed out once: nobody else holds it then."""
+        inlet, self._inlet = self._inlet, None
+        assert inlet is not None
+        return inlet
+
+    @contextmanager
+    def watching(self, model: object) -> Iterator[None]:
+        """Watches all calls made inside, and knows in which module of ``model`` they are made."""
+        with ExitStack() as stack:
+            if isinstance(model, nn.Module):
+                for path, module in model.named_modules():
+                    path = path.replace("_orig_mod.", "").removesuffix("_orig_mod")
+                    enter, leave = self._enter(path, module), self._leave
+                    pre = module.register_forward_pre_hook(enter, prepend=True)
+                    post = module.register_forward_hook(leave, always_call=True)
+                    stack.callback(pre.remove)
+                    stack.callback(post.remove)
+            stack.enter_context(self)
+            yield
+
+    @contextmanager
+    def scope(self, path: str) -> Iterator[None]:
+        """Names the calls made inside after ``path``."""
+        self._scopes.append((path, None))
+        yield
+        self._scopes.pop()
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if op_name(func)[0] in _QUERIES:
+            return func(*args, **kwargs)
+        if is_composite(func) and func not in self._open:
+            self._open.append(func)
+            try:
+                with self:
+                    return expanded(func)(*args, **kwargs)
+            finally:
+                self._open.pop()
+        call = observe(func, args, kwargs, self.descends)
+        if call.in_place and call.leaves and isinstance(call.leaves[0], Tensor):
+            self._pending.settle(call.leaves[0])
+        if not call.active:
+            return func(*args, **kwargs)
+        return self._run(call, args, kwargs)
+
+    def descends(self, tensor: Tensor) -> bool:
+        """Whether a tensor was computed from the input.
+
+        Raises:
+            UnseenOperation: By something that was not watched, and values were not kept.
+        """
+        before = len(self.graph.unseen)
+        active = self.graph.descends(tensor)
+        if len(self.graph.unseen) > before:
+            refuse_reentrant_checkpoint(self.graph.unseen)
+            if not self._everything:
+                raise UnseenOperation
+        if active and self._everything and edge_of(tensor) not in self.values:
+            self._keep(tensor)
+        return active
+
+    def axes(self, tensor: Tensor) -> Axes:
+        """Where an activation holds batch, height and width; empty if unknown."""
+        known = self._axes.get(edge_of(tensor))
+        if known is None:
+            # A view that autograd made anew, or the output of something unseen.
+            sources = self._sources(tensor)
+            known = axes_of_output("unseen", (), sources, tensor) if sources else {}
+            self._axes[edge_of(tensor)] = known
+        return known
+
+    def axes_at(self, edge: Edge) -> Axes:
+        """Axes of a kept value."""
+        return self._axes.get(edge, {})
+
+    def site(self, op: str, kind: Kind, shape: torch.Size, axes: Axes) -> Site:
+        """A new site, made by ``op`` in the module that is running."""
+        path, module = self._scopes[-1]
+        self._position += 1
+        name = self._names.name(path, module, op)
+        layout = spatial_layout(shape, axes)
+        return Site(name, op, kind, layout, tuple(shape), self._position, axes.get(SAMPLE))
+
+    def _run(self, call: Call, args: Any, kwargs: Any) -> Any:
+        operands = self._operands(call)
+        if call.op == "batch_norm":
+            _refuse_batch_statistics(call, operands)
+        rule = self._rules(call)
+        if rule is not None and not self._wants(call.op, rule.kind):
+            rule = None
+        frozen = rule and call.frozen(rule.keeps == "values", copy=self._everything)
+        base_was_constant = call.in_place and _base_is_constant(call.leaves[0], self.descends)
+        if call.op == "scaled_dot_product_attention" and call.argument(4, "dropout_p", 0.0) > 0:
+            with sdpa_kernel(SDPBackend.MATH):  # the one kernel whose dropout can be repeated
+                result = call.func(*args, **kwargs)
+        else:
+            result = call.func(*args, **kwargs)
+        outputs = [call.leaves[0]] if call.in_place else tensors(result)
+        for number, out in enumerate(outputs):
+            returned = not call.in_place and any(out is leaf for leaf in call.activations)
+            if returned or not out.requires_grad or not self.graph.claim(out):
+                continue
+            if call.in_place and out._base is not None:
+                self.graph.claim(out._base)
+            axes = axes_of_output(call.op, call.args, operands, out)
+            self._axes[edge_of(out)] = axes
+            self._keep(out)
+            if call.op == "batch_norm":
+                _mend_batch_norm_backward(call.leaves[0], out)
+            site = self.site(call.op, rule.kind if rule else "constant", out.shape, axes)
+            if rule is not None and frozen is not None:
+                self._record(Record(site, rule, frozen, number, operands, out))
+            if base_was_constant:
+                self._record_base(out)
+        return result
+
+    def _record(self, record: Record) -> None:
+        self.records.append(record)
+        self._pending.add(record)
+
+    def _record_base(self, view: Tensor) -> None:
+        # An activation was written into a part of a constant: the rest of it is a bias.
+        base = view._base
+        assert base is not None
+        rest = base.detach().clone()
+        offset = view.storage_offset() - base.storage_offset()
+        rest.as_strided(view.shape, view.stride(), rest.storage_offset() + offset).zero_()
+        axes = axes_of_output("unseen", (), [Operand(view, self.axes(view), 0)], base)
+        site = self.site("buffer", "constant", base.shape, axes)
+        self._axes[edge_of(base)] = axes
+        if self._wants("buffer", "constant"):
+            rule = Rule("constant", lambda _call, _output: rest)
+            self.records.append(Record(site, rule, None, 0, [], base))
+
+    def _operands(self, call: Call) -> list[Operand]:
+        indices = [i for i, leaf in enumerate(call.leaves) if isinstance(leaf, Tensor)]
+        return [
+            Operand(call.leaves[i].detach(), self.axes(call.leaves[i]), indices.index(i))
+            for i in call.active
+        ]
+
+    def _sources(self, tensor: Tensor) -> list[Operand]:
+        if tensor._base is not None and tensor._base.requires_grad and self.descends(tensor._base):
+            return [Operand(tensor._base.detach(), self.axes(tensor._base), 0)]
+        found: list[Operand] = []
+        nodes = [tensor.grad_fn]
+        while nodes:
+            for edge in nodes.pop().next_functions:
+                if edge in self.values:
+                    found.append(Operand(self.values[edge], self._axes.get(edge, {}), len(found)))
+                elif edge[0] is not None:
+                    nodes.append(edge[0])
+        return found
+
+    def _keep(self, tensor: Tensor) -> None:
+        if self._everything:
+            self.values[edge_of(tensor)] = tensor.detach().clone()
+
+    def _enter(self, path: str, module: nn.Module) -> Callable[..., None]:
+        return lambda *_: self._scopes.append((path, module))
+
+    def _leave(self, *_: object) -> None:
+        self._scopes.pop()
+
+
+def _base_is_constant(target: object, descends: Callable[[Tensor], bool]) -> bool:
+    base = target._base if isinstance(target, Tensor) else None
+    return base is not None and not (base.requires_grad and descends(base))
+
+
+def _refuse_batch_statistics(call: Call, operands: list[Operand]) -> None:
+    if not call.argument(5, "training") or not call.is_active(call.leaves[0]):
+        return
+    x, axis = operands[0].tensor, operands[0].axes.get(SAMPLE)
+    if axis is not None and axis.size == 1:
+        return
+    place = locate(axis, x.shape) if axis else None
+    if place is None or place[0] != 1:  # a batch folded into the channels is not coupled
+        raise ValueError(
+            "The samples of this batch are coupled: a batch norm without running statistics "
+            "normalises each sample by the others, so no sample has an f(x) of its own. "
+            "Pass one sample at a time (N=1), or give the layer running statistics "
+            "(track_running_stats=True)."
+        )
+
+
+def _mend_batch_norm_backward(x: Tensor, out: Tensor) -> None:
+    # On the CPU, PyTorch's backward of eval-mode batch norm is wrong for one contiguous sample when
+    # the gradient arrives channels-last with a degenerate batch stride (2.11 to 2.15 at least).
+    if x.shape[0] == 1 and x.is_contiguous():
+        out.grad_fn.register_prehook(  # type: ignore[union-attr]
+            lambda grads: tuple(g if g is None else g.contiguous() for g in grads)
+        )
+
+
+# Asked of tensors all the time, and never part of the computation.
+_QUERIES = frozenset(
+    "shape dim ndim size numel stride dtype device requires_grad is_floating_point is_complex layout"
+    " is_contiguous is_cuda is_cpu is_leaf grad_fn grad _version _base data_ptr storage_offset"
+    " element_size is_sparse is_quantized is_nested is_mkldnn is_meta names output_nr get_device"
+    " untyped_storage is_inference __len__ __hash__ __repr__ __format__ is_same_size".split()
+)
