@@ -30,8 +30,8 @@ format: .venv/ready ## format and mend what can be mended
 	$(BIN)/ruff check --fix .
 
 bench: .venv/ready ## all benchmarks; rewrites the tables in docs/ (about an hour on two cores)
-	OMP_NUM_THREADS= $(BIN)/python benchmarks/memory.py
-	OMP_NUM_THREADS= $(BIN)/python benchmarks/completeness.py --write docs/completeness.md
+	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.memory
+	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.completeness --write docs/completeness.md
 
 clean: ## remove the environment and caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
@@ -41,8 +42,8 @@ def report_incompleteness(
     named = ", ".join(f"{site.name} ({site.op}, {residual:.1e})" for site, residual in suspects)
     warnings.warn(
         f"The decomposition is incomplete: relative residual {worst:.1e} in {dtype}, tolerance "
-        f"{tolerance:.0e}. Operations whose backward pass disagrees with their forward pass, and by "
-        f"how much of f: {named or 'none'}. Do the samples of a batch influence each other?",
+        f"{tolerance:.0e}. Operations whose backward pass disagrees with their forward pass, and "
+        f"by how much of f: {named or 'none'}. Do the samples of a batch influence each other?",
         IncompleteDecomposition,
         stacklevel=3,
     )
@@ -55,10 +56,8 @@ def local_residuals(model: Model, x: Tensor, target: Target = None) -> list[tupl
     backward pass implies, ⟨g, y⟩ − Σ⟨J_iᵀg, x_i⟩.
     """
     consumer = _Audit()
-    try:
+    with suppress(SampleAxisLost):  # what was reached so far is still told
         run(model, x, target, consumer, rules=_rule_for_all, everything=True)
-    except SampleAxisLost:
-        pass  # what was reached so far is still told
     found = [(site, residual) for site, residual in consumer.residuals.items() if residual > 0]
     return sorted(found, key=lambda item: -item[1])
 

@@ -51,7 +51,9 @@ def axes_of_input(x: Tensor) -> Axes:
     return axes | _image_axes(x.shape) if x.ndim == 4 else axes
 
 
-def axes_of_output(op: str, args: Sequence[object], operands: Sequence[Operand], out: Tensor) -> Axes:
+def axes_of_output(
+    op: str, args: Sequence[object], operands: Sequence[Operand], out: Tensor
+) -> Axes:
     """Axes of ``out``, one output of ``op(*args)``, given the axes of its activations."""
     axes: dict[str, Axis] = {}
     names: tuple[str, ...] = (SAMPLE, HEIGHT, WIDTH)
@@ -60,7 +62,8 @@ def axes_of_output(op: str, args: Sequence[object], operands: Sequence[Operand],
     for name in names:
         if name != SAMPLE and op in _REORDERING:
             continue
-        found = {_follow(op, args, operand, name, out) for operand in operands} - {None}
+        followed = (_follow(op, args, operand, name, out) for operand in operands)
+        found = {axis for axis in followed if axis is not None}
         if len(found) == 1:
             axes[name] = found.pop()
     if op in _ON_IMAGES and out.ndim == 4:
@@ -164,7 +167,9 @@ def _image_axes(shape: Shape) -> dict[str, Axis]:
 
 def _lies_on_image(operand: Operand) -> bool:
     shape, axes = operand.tensor.shape, operand.axes
-    return len(shape) == 4 and _fills(shape, axes.get(HEIGHT), 2) and _fills(shape, axes.get(WIDTH), 3)
+    return (
+        len(shape) == 4 and _fills(shape, axes.get(HEIGHT), 2) and _fills(shape, axes.get(WIDTH), 3)
+    )
 
 
 def _fills(shape: Shape, axis: Axis | None, dim: int) -> bool:

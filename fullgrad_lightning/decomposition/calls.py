@@ -213,6 +213,8 @@ _SYNONYMS = {
     "native_group_norm": "group_norm",
 }
 # These may draw random numbers (dropout that is on in eval mode too) and are not homogeneous.
-_RANDOM = frozenset({"scaled_dot_product_attention", "alpha_dropout", "feature_alpha_dropout", "lstm", "gru"})
+_RANDOM = frozenset(
+    {"scaled_dot_product_attention", "alpha_dropout", "feature_alpha_dropout", "lstm", "gru"}
+)
 # Composites with a name that people know: one site tells more than its parts.
 _KEPT_WHOLE = frozenset({"local_response_norm", "normalize"})

@@ -32,7 +32,9 @@ def validate_input(x: object) -> None:
             "Use x.unsqueeze(0) for a single sample."
         )
     if x.numel() == 0:
-        raise ValueError(f"x holds no values: its shape is {tuple(x.shape)}. Pass at least one sample.")
+        raise ValueError(
+            f"x holds no values: its shape is {tuple(x.shape)}. Pass at least one sample."
+        )
     finite = x.isfinite().flatten(1).all(1)
     if not finite.all():
         samples = (~finite).nonzero().flatten().tolist()
@@ -63,7 +65,7 @@ def validate_model(model: Any) -> nn.Module | Callable[[Tensor], object]:
         lazy = [n for n, p in model.named_parameters() if nn.parameter.is_lazy(p)]
         if lazy:
             raise ValueError(
-                f"Parameter {lazy[0]!r} is not initialised yet. Run the model once on a batch first."
+                f"Parameter {lazy[0]!r} is not initialised yet. Run the model once on a batch."
             )
     return model  # type: ignore[no-any-return]
 

@@ -33,7 +33,7 @@ def layer_maps(model: Model, x: Tensor, target: Target = None) -> dict[str, Tens
     Example:
         >>> import torch
         >>> net = torch.nn.Sequential(
-        ...     torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 2))
+        ...     torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(144, 2))
         >>> {name: tuple(m.shape) for name, m in layer_maps(net, torch.rand(5, 3, 8, 8)).items()}
         {'0': (5, 1, 6, 6)}
     """

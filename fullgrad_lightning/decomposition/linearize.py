@@ -67,7 +67,9 @@ def _load_forward_formulas() -> None:
 Attempt = Callable[[Call, int, Sequence[Tensor]], tuple[Tensor, Tensor | None]]
 
 
-def _forward_mode(call: Call, output: int, directions: Sequence[Tensor]) -> tuple[Tensor, Tensor | None]:
+def _forward_mode(
+    call: Call, output: int, directions: Sequence[Tensor]
+) -> tuple[Tensor, Tensor | None]:
     with torch.no_grad(), forward_ad.dual_level():
         duals = [
             forward_ad.make_dual(value.detach(), direction)

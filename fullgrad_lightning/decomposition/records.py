@@ -95,13 +95,14 @@ class Record:
 
     def settle(self) -> None:
         """Computes the bias now: what it depends on is about to be overwritten."""
-        if self._settled is not None or self._call is None or self._rule.finite:
+        call = self._call
+        if self._settled is not None or call is None or self._rule.finite:
             return
         try:
-            self._settled = self._rule.bias(self._call, self._output).clone()
+            self._settled = self._rule.bias(call, self._output).clone()
             self._call = None
         except NotLocalizable:
-            self._call = self._call.frozen(keep_values=True, copy=True)
+            self._call = call.frozen(keep_values=True, copy=True)
 
     def storages(self) -> set[int]:
         """The memory that the bias depends on."""

@@ -59,7 +59,9 @@ def bias_rule(call: Call) -> Rule | None:
         return Rule(_kind(call.op), implicit_bias, keeps="values")
     if degree == 1:
         return None
-    return Rule("product" if call.op in _PRODUCTS else "nonlinearity", _euler(degree), keeps="values")
+    return Rule(
+        "product" if call.op in _PRODUCTS else "nonlinearity", _euler(degree), keeps="values"
+    )
 
 
 def homogeneity(call: Call) -> float | None:
@@ -119,7 +121,9 @@ def _batch_norm(call: Call) -> Rule:
 
 def _affine(call: Call) -> Rule | None:
     if call.op == "pad":
-        nothing_added = call.argument(2, "mode", "constant") != "constant" or not call.argument(3, "value")
+        nothing_added = call.argument(2, "mode", "constant") != "constant" or not call.argument(
+            3, "value"
+        )
     elif call.op in ("masked_fill", "setitem"):
         value = call.argument(2, "value")
         number = isinstance(value, (int, float)) and value == 0

@@ -11,9 +11,7 @@ from torch import nn
 
 from fullgrad_lightning.decomposition.axes import Axis
 
-Kind = Literal[
-    "parameter", "normalization", "nonlinearity", "product", "constant", "not_localized"
-]
+Kind = Literal["parameter", "normalization", "nonlinearity", "product", "constant", "not_localized"]
 Spatial = Literal["NCHW", "NHWC"]
 
 

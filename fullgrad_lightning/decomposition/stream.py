@@ -74,7 +74,7 @@ def run(
         everything: Keep a copy of every value (done by itself where an operation cannot be seen).
 
     Raises:
-        TypeError, ValueError: Bad input; the message says what was expected, what came and what to do.
+        TypeError, ValueError: Bad input; the message says what was expected, and what to do.
         SampleAxisLost: N > 1 and the samples could not be followed; nothing is wrong with N = 1.
     """
     model = validate_model(model)

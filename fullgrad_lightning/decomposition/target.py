@@ -28,8 +28,8 @@ def explained_scalar(output: object, target: Target, n: int) -> Tensor:
         f = target(output)
         if not isinstance(f, Tensor) or f.shape != (n,) or not f.is_floating_point():
             raise ValueError(
-                f"A callable target must return one real number per sample, a float tensor of shape "
-                f"({n},), but returned {describe(f)}. Reduce everything but the batch dimension."
+                "A callable target must return one real number per sample, a float tensor of "
+                f"shape ({n},), but returned {describe(f)}. Reduce everything but the batch dimension."
             )
         return f
     if not isinstance(output, Tensor) or output.ndim != 2 or output.shape[0] != n:
@@ -101,4 +101,6 @@ def describe(value: object) -> str:
         return "a dict {" + ", ".join(f"{k!r}: {describe(v)}" for k, v in value.items()) + "}"
     if isinstance(value, (list, tuple)):
         return f"a {type(value).__name__} (" + ", ".join(describe(v) for v in value) + ")"
-    return f"{value!r} ({type(value).__name__})" if isinstance(value, float) else type(value).__name__
+    return (
+        f"{value!r} ({type(value).__name__})" if isinstance(value, float) else type(value).__name__
+    )

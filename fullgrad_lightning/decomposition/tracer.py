@@ -34,7 +34,7 @@ from fullgrad_lightning.decomposition.calls import (
     op_name,
     tensors,
 )
-from fullgrad_lightning.decomposition.graph import ActivationGraph, Edge, edge_of
+from fullgrad_lightning.decomposition.graph import ActivationGraph, Edge, Node, edge_of
 from fullgrad_lightning.decomposition.records import Pending, Record
 from fullgrad_lightning.decomposition.rules import Rule, Rules, bias_rule
 from fullgrad_lightning.decomposition.sites import Kind, Site, SiteNames
@@ -108,9 +108,7 @@ class Tracer(TorchFunctionMode):
         yield
         self._scopes.pop()
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if op_name(func)[0] in _QUERIES:
             return func(*args, **kwargs)
@@ -141,6 +139,7 @@ class Tracer(TorchFunctionMode):
             if not self._everything:
                 raise UnseenOperation
         if active and self._everything and edge_of(tensor) not in self.values:
+            self.axes(tensor)
             self._keep(tensor)
         return active
 
@@ -173,7 +172,7 @@ class Tracer(TorchFunctionMode):
         rule = self._rules(call)
         if rule is not None and not self._wants(call.op, rule.kind):
             rule = None
-        frozen = rule and call.frozen(rule.keeps == "values", copy=self._everything)
+        frozen = call.frozen(rule.keeps == "values", copy=self._everything) if rule else None
         base_was_constant = call.in_place and _base_is_constant(call.leaves[0], self.descends)
         if call.op == "scaled_dot_product_attention" and call.argument(4, "dropout_p", 0.0) > 0:
             with sdpa_kernel(SDPBackend.MATH):  # the one kernel whose dropout can be repeated
@@ -228,7 +227,7 @@ class Tracer(TorchFunctionMode):
         if tensor._base is not None and tensor._base.requires_grad and self.descends(tensor._base):
             return [Operand(tensor._base.detach(), self.axes(tensor._base), 0)]
         found: list[Operand] = []
-        nodes = [tensor.grad_fn]
+        nodes: list[Node] = [tensor.grad_fn]
         while nodes:
             for edge in nodes.pop().next_functions:
                 if edge in self.values:
@@ -280,8 +279,8 @@ def _mend_batch_norm_backward(x: Tensor, out: Tensor) -> None:
 
 # Asked of tensors all the time, and never part of the computation.
 _QUERIES = frozenset(
-    "shape dim ndim size numel stride dtype device requires_grad is_floating_point is_complex layout"
-    " is_contiguous is_cuda is_cpu is_leaf grad_fn grad _version _base data_ptr storage_offset"
+    "shape dim ndim size numel stride dtype device requires_grad is_floating_point is_complex"
+    " layout is_contiguous is_cuda is_cpu is_leaf grad_fn grad _version _base data_ptr storage_offset"
     " element_size is_sparse is_quantized is_nested is_mkldnn is_meta names output_nr get_device"
     " untyped_storage is_inference __len__ __hash__ __repr__ __format__ is_same_size".split()
 )

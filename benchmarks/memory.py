@@ -1,0 +1,84 @@
+"""Peak memory of the streaming consumers against a bare forward and input-gradient pass.
+
+    python -m benchmarks.memory [--model vgg16] [--size 224] [--batch 1]
+
+Each measurement is a process of its own, so that no allocator remembers the one before. "Beyond
+the model" is the peak above what is resident after loading the weights and importing everything;
+the bar (1.10) is held against that, the stricter of the two ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+
+CASES = ("bare", "attribution_budget", "layer_maps")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="vgg16")
+    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--case", choices=CASES, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.case:
+        print(*measure(options.case, options.model, options.size, options.batch))
+        return
+    peaks = {case: [child(case, options) for _ in range(options.repeats)] for case in CASES}
+    medians = {
+        case: [statistics.median(column) for column in zip(*rows, strict=True)]
+        for case, rows in peaks.items()
+    }
+    print(f"{options.model}, {options.batch}×3×{options.size}×{options.size}, float32, CPU")
+    print(f"{'case':20} {'peak MiB':>9} {'ratio':>6} {'beyond the model MiB':>21} {'ratio':>6}")
+    for case, (total, beyond) in medians.items():
+        ratio, stricter = (a / b for a, b in zip((total, beyond), medians["bare"], strict=True))
+        print(f"{case:20} {total:9.0f} {ratio:6.3f} {beyond:21.0f} {stricter:6.3f}")
+
+
+def child(case: str, options: argparse.Namespace) -> list[float]:
+    command = [sys.executable, "-m", "benchmarks.memory", "--case", case, "--model", options.model]
+    command += ["--size", str(options.size), "--batch", str(options.batch)]
+    # Give freed blocks back at once, or the peak would show the allocator's habits.
+    env = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+    done = subprocess.run(command, env=env, check=True, capture_output=True, text=True)
+    return [float(number) for number in done.stdout.split()]
+
+
+def measure(case: str, name: str, size: int, batch: int) -> tuple[float, float]:
+    """Peak resident MiB, and how far that is above what was resident before the pass."""
+    import torch
+    import torchvision
+
+    import fullgrad_lightning as fgl
+
+    def bare(model: torch.nn.Module, x: torch.Tensor) -> None:
+        leaf = x.clone().requires_grad_()
+        torch.autograd.grad(model(leaf).amax(1).sum(), leaf)
+
+    run = {"bare": bare, "attribution_budget": fgl.attribution_budget, "layer_maps": fgl.layer_maps}
+    model = torchvision.models.get_model(name, weights=None).eval().requires_grad_(False)
+    x = torch.rand(batch, 3, size, size)
+    run[case](model, x[:1, :, :64, :64])  # imports, thread pools and kernels
+    with open("/proc/self/clear_refs", "w") as peak_marker:
+        peak_marker.write("5")  # forget the peak of loading
+    before = status("VmRSS")
+    run[case](model, x)
+    peak = status("VmHWM")
+    return peak, peak - before
+
+
+def status(field: str) -> float:
+    """A memory figure of this process in MiB (Linux)."""
+    with open("/proc/self/status") as lines:
+        line = next(line for line in lines if line.startswith(field))
+    return int(line.split()[1]) / 1024
+
+
+if __name__ == "__main__":
+    main()
