@@ -147,7 +147,7 @@ def op_name(func: Function) -> tuple[str, bool]:
     ``torch.ops.aten.relu.default`` is ``relu``.
     """
     name = str(getattr(func, "__name__", type(func).__name__))
-    if name in ("__get__", "__set__"):
+    if name == "__get__":
         name = str(getattr(getattr(func, "__self__", None), "__name__", name))
         return name, False
     name = name.split(".")[0]

@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes import SAMPLE, Axis, Operand, sum_per_sample
+from fullgrad_lightning.decomposition.axes import SAMPLE, Axis, sum_per_sample
 from fullgrad_lightning.decomposition.calls import Call
 from fullgrad_lightning.decomposition.linearize import NotLocalizable, pulled_back
+from fullgrad_lightning.decomposition.propagation import Operand
 from fullgrad_lightning.decomposition.rules import Rule
 from fullgrad_lightning.decomposition.sites import Site
 

@@ -101,7 +101,7 @@ def _convolution(call: Call) -> Rule | None:
     if bias is None or call.is_active(bias):
         return None
     spatial = weight.ndim - 2
-    b = bias.detach().reshape(-1, *[1] * spatial)
+    b = bias.detach().clone().reshape(-1, *[1] * spatial)  # may be overwritten afterwards
     return Rule("parameter", lambda _call, _output: b, finite=True)
 
 

@@ -64,7 +64,7 @@ class SiteNames:
 
 def is_the_module_itself(module: nn.Module, op: str) -> bool:
     """Whether ``op`` is what ``module`` is: ``conv2d`` of a Conv2d, ``gelu`` of a GELU."""
-    if next(module.children(), None) is not None:
+    if {name for name, _ in module.named_children()} - {"parametrizations"}:
         return False
     return _bare(op) in {_bare(cls.__name__) for cls in type(module).__mro__}
 

@@ -20,7 +20,7 @@ from fullgrad_lightning.decomposition.target import (
     select_target,
     validate_target,
 )
-from fullgrad_lightning.decomposition.tracer import Tracer, UnseenOperation
+from fullgrad_lightning.decomposition.tracer import Tracer
 from fullgrad_lightning.decomposition.undisturbed import undisturbed
 from fullgrad_lightning.decomposition.unseen import watch_unseen
 
@@ -82,13 +82,12 @@ def run(
     validate_target(target, x.shape[0])
     with undisturbed(model):
         x = x.detach().clone().requires_grad_()
-        if not everything:
-            try:
-                return _pass(model, x, target, consumer, Tracer(x, consumer.wants, rules))
-            except UnseenOperation:
-                pass
-        tracer = Tracer(x, consumer.wants, rules, everything=True)
-        return _pass(model, x, target, consumer, tracer)
+        tracer = Tracer(x, consumer.wants, rules, everything=everything)
+        f = _watched_forward(model, x, target, tracer)
+        if tracer.graph.unseen and not everything:  # once more, with what that takes
+            tracer = Tracer(x, consumer.wants, rules, everything=True)
+            f = _watched_forward(model, x, target, tracer)
+        return _backward(f, x, tracer, consumer)
 
 
 Result = TypeVar("Result")
@@ -112,17 +111,21 @@ def whole_or_one_by_one(
     )
 
 
-def _pass(model: Model, x: Tensor, target: Target, consumer: Consumer, tracer: Tracer) -> Pass:
+def _watched_forward(model: Model, x: Tensor, target: Target, tracer: Tracer) -> Tensor:
     with tracer.watching(model):
         output = model(tracer.inlet())
         with tracer.scope("target"):
             f = explained_scalar(output, target, x.shape[0])
-    del output
-    if not (f.requires_grad and tracer.descends(f)):
+            depends = f.requires_grad and tracer.descends(f)
+    if not depends:
         raise ValueError(
             "The explained output does not depend on x through differentiable operations. Does the "
             "model run under torch.no_grad(), detach its features, or return class indices?"
         )
+    return f
+
+
+def _backward(f: Tensor, x: Tensor, tracer: Tracer, consumer: Consumer) -> Pass:
     for record in tracer.records:
         record.when_gradient_arrives(_deliver_to(consumer))
     finish = watch_unseen(tracer, consumer)

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
+from torch.utils import _pytree as pytree
 
 from fullgrad_lightning.decomposition.axes import (
     SAMPLE,
     Axes,
-    Operand,
+    Axis,
     axes_of_input,
-    axes_of_output,
     locate,
     spatial_layout,
 )
@@ -35,14 +35,12 @@ from fullgrad_lightning.decomposition.calls import (
     tensors,
 )
 from fullgrad_lightning.decomposition.graph import ActivationGraph, Edge, Node, edge_of
+from fullgrad_lightning.decomposition.propagation import Operand, axes_of_output
 from fullgrad_lightning.decomposition.records import Pending, Record
 from fullgrad_lightning.decomposition.rules import Rule, Rules, bias_rule
 from fullgrad_lightning.decomposition.sites import Kind, Site, SiteNames
-from fullgrad_lightning.decomposition.unseen import refuse_reentrant_checkpoint
 
-
-class UnseenOperation(Exception):
-    """A value arrived that no watched call has made (a custom autograd.Function, say)."""
+Scope = tuple[str, nn.Module | None]  # path of a module, and the module
 
 
 class Tracer(TorchFunctionMode):
@@ -68,15 +66,17 @@ class Tracer(TorchFunctionMode):
         self._inlet: Tensor | None = inlet
         self.graph = ActivationGraph(inlet.grad_fn)
         self.records: list[Record] = []
+        self.everything = everything
         self.values: dict[Edge, Tensor] = {}
+        self.scope_of_unseen: dict[Node, Scope] = {}
         self._wants = wants
-        self._everything = everything
         self._rules = rules
+        self._single = x.shape[0] == 1
         self._axes: dict[Edge, Axes] = {edge_of(inlet): axes_of_input(inlet)}
         self._names = SiteNames()
         self._pending = Pending()
         self._open: list[Any] = []  # composite operations whose bodies are running
-        self._scopes: list[tuple[str, nn.Module | None]] = [("", None)]
+        self._scopes: list[Scope] = [("", None)]
         self._position = 0
         self._keep(inlet)
 
@@ -110,7 +110,7 @@ class Tracer(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if op_name(func)[0] in _QUERIES:
+        if op_name(func)[0] in _QUERIES or func.__name__ == "__set__":
             return func(*args, **kwargs)
         if is_composite(func) and func not in self._open:
             self._open.append(func)
@@ -122,23 +122,17 @@ class Tracer(TorchFunctionMode):
         call = observe(func, args, kwargs, self.descends)
         if call.in_place and call.leaves and isinstance(call.leaves[0], Tensor):
             self._pending.settle(call.leaves[0])
-        if not call.active:
+        if not (call.active and torch.is_grad_enabled()):
             return func(*args, **kwargs)
         return self._run(call, args, kwargs)
 
     def descends(self, tensor: Tensor) -> bool:
-        """Whether a tensor was computed from the input.
-
-        Raises:
-            UnseenOperation: By something that was not watched, and values were not kept.
-        """
+        """Whether a tensor was computed from the input, by calls that were watched or unseen."""
         before = len(self.graph.unseen)
         active = self.graph.descends(tensor)
-        if len(self.graph.unseen) > before:
-            refuse_reentrant_checkpoint(self.graph.unseen)
-            if not self._everything:
-                raise UnseenOperation
-        if active and self._everything and edge_of(tensor) not in self.values:
+        for node in self.graph.unseen[before:]:
+            self.scope_of_unseen[node] = self._scopes[-1]
+        if active and self.everything and edge_of(tensor) not in self.values:
             self.axes(tensor)
             self._keep(tensor)
         return active
@@ -148,18 +142,18 @@ class Tracer(TorchFunctionMode):
         known = self._axes.get(edge_of(tensor))
         if known is None:
             # A view that autograd made anew, or the output of something unseen.
-            sources = self._sources(tensor)
-            known = axes_of_output("unseen", (), sources, tensor) if sources else {}
-            self._axes[edge_of(tensor)] = known
+            known = self._set_axes(tensor, axes_of_output(None, self._sources(tensor), tensor))
         return known
 
     def axes_at(self, edge: Edge) -> Axes:
         """Axes of a kept value."""
         return self._axes.get(edge, {})
 
-    def site(self, op: str, kind: Kind, shape: torch.Size, axes: Axes) -> Site:
-        """A new site, made by ``op`` in the module that is running."""
-        path, module = self._scopes[-1]
+    def site(
+        self, op: str, kind: Kind, shape: torch.Size, axes: Axes, scope: Scope | None = None
+    ) -> Site:
+        """A new site, made by ``op`` in the module that is running or was then."""
+        path, module = scope or self._scopes[-1]
         self._position += 1
         name = self._names.name(path, module, op)
         layout = spatial_layout(shape, axes)
@@ -172,49 +166,60 @@ class Tracer(TorchFunctionMode):
         rule = self._rules(call)
         if rule is not None and not self._wants(call.op, rule.kind):
             rule = None
-        frozen = call.frozen(rule.keeps == "values", copy=self._everything) if rule else None
-        base_was_constant = call.in_place and _base_is_constant(call.leaves[0], self.descends)
+        frozen = call.frozen(rule.keeps == "values", copy=self.everything) if rule else None
+        target = call.leaves[0] if call.in_place else None
+        base = None if target is None else target._base
+        base_axes = None
+        if base is not None and base.requires_grad and self.descends(base):
+            base_axes = self.axes(base)
         if call.op == "scaled_dot_product_attention" and call.argument(4, "dropout_p", 0.0) > 0:
             with sdpa_kernel(SDPBackend.MATH):  # the one kernel whose dropout can be repeated
                 result = call.func(*args, **kwargs)
         else:
             result = call.func(*args, **kwargs)
-        outputs = [call.leaves[0]] if call.in_place else tensors(result)
+        if rule is not None and len(_differentiable(result)) > 1:
+            # One output may be computed from another (h from c): the gradients that come from
+            # outside are told apart behind a copy.
+            result = pytree.tree_map(_copy, result)
+        outputs = tensors(result) if target is None else [target]
         for number, out in enumerate(outputs):
-            returned = not call.in_place and any(out is leaf for leaf in call.activations)
+            returned = target is None and any(out is leaf for leaf in call.activations)
             if returned or not out.requires_grad or not self.graph.claim(out):
                 continue
-            if call.in_place and out._base is not None:
-                self.graph.claim(out._base)
-            axes = axes_of_output(call.op, call.args, operands, out)
-            self._axes[edge_of(out)] = axes
+            axes = self._set_axes(out, axes_of_output(call, operands, out))
             self._keep(out)
             if call.op == "batch_norm":
                 _mend_batch_norm_backward(call.leaves[0], out)
             site = self.site(call.op, rule.kind if rule else "constant", out.shape, axes)
+            if base is not None:
+                self.graph.claim(base)
+                if base_axes is None:
+                    self._record_rest_of_base(out, base)
+                else:
+                    self._set_axes(base, base_axes)
             if rule is not None and frozen is not None:
-                self._record(Record(site, rule, frozen, number, operands, out))
-            if base_was_constant:
-                self._record_base(out)
+                record = Record(site, rule, frozen, number, operands, out)
+                self.records.append(record)
+                self._pending.add(record)
         return result
 
-    def _record(self, record: Record) -> None:
-        self.records.append(record)
-        self._pending.add(record)
-
-    def _record_base(self, view: Tensor) -> None:
+    def _record_rest_of_base(self, view: Tensor, base: Tensor) -> None:
         # An activation was written into a part of a constant: the rest of it is a bias.
-        base = view._base
-        assert base is not None
         rest = base.detach().clone()
         offset = view.storage_offset() - base.storage_offset()
         rest.as_strided(view.shape, view.stride(), rest.storage_offset() + offset).zero_()
-        axes = axes_of_output("unseen", (), [Operand(view, self.axes(view), 0)], base)
+        source = Operand(view, self.axes(view), 0)
+        axes = self._set_axes(base, axes_of_output(None, [source], base))
         site = self.site("buffer", "constant", base.shape, axes)
-        self._axes[edge_of(base)] = axes
         if self._wants("buffer", "constant"):
             rule = Rule("constant", lambda _call, _output: rest)
             self.records.append(Record(site, rule, None, 0, [], base))
+
+    def _set_axes(self, tensor: Tensor, axes: Axes) -> Axes:
+        if self._single:  # one sample cannot be lost
+            axes = {**axes, SAMPLE: Axis(1, max(tensor.numel(), 1))}
+        self._axes[edge_of(tensor)] = axes
+        return axes
 
     def _operands(self, call: Call) -> list[Operand]:
         indices = [i for i, leaf in enumerate(call.leaves) if isinstance(leaf, Tensor)]
@@ -237,19 +242,24 @@ class Tracer(TorchFunctionMode):
         return found
 
     def _keep(self, tensor: Tensor) -> None:
-        if self._everything:
+        if self.everything:
             self.values[edge_of(tensor)] = tensor.detach().clone()
 
     def _enter(self, path: str, module: nn.Module) -> Callable[..., None]:
         return lambda *_: self._scopes.append((path, module))
 
-    def _leave(self, *_: object) -> None:
+    def _leave(self, _module: nn.Module, _inputs: object, output: object) -> None:
+        for tensor in _differentiable(output):
+            self.descends(tensor)  # what nobody saw was made in this module
         self._scopes.pop()
 
 
-def _base_is_constant(target: object, descends: Callable[[Tensor], bool]) -> bool:
-    base = target._base if isinstance(target, Tensor) else None
-    return base is not None and not (base.requires_grad and descends(base))
+def _differentiable(result: object) -> list[Tensor]:
+    return [tensor for tensor in tensors(result) if tensor.requires_grad]
+
+
+def _copy(leaf: object) -> object:
+    return leaf.clone() if isinstance(leaf, Tensor) and leaf.requires_grad else leaf
 
 
 def _refuse_batch_statistics(call: Call, operands: list[Operand]) -> None:

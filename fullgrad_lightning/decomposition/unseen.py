@@ -31,6 +31,7 @@ def watch_unseen(tracer: Tracer, consumer: Consumer) -> Callable[[], None]:
     Raises:
         ValueError: A reentrant checkpoint, which no gradient for the input can be taken through.
     """
+    _refuse_reentrant_checkpoint(tracer.graph.unseen)
     finishers = [_watch_region(region, tracer, consumer) for region in _regions(tracer)]
 
     def finish() -> None:
@@ -40,8 +41,7 @@ def watch_unseen(tracer: Tracer, consumer: Consumer) -> Callable[[], None]:
     return finish
 
 
-def refuse_reentrant_checkpoint(nodes: list[Node]) -> None:
-    """Raises a ``ValueError`` if one of these nodes is a reentrant checkpoint's."""
+def _refuse_reentrant_checkpoint(nodes: list[Node]) -> None:
     if any(node.name() == "CheckpointFunctionBackward" for node in nodes):
         raise ValueError(
             "The model uses reentrant activation checkpointing, through which PyTorch computes no "
@@ -93,7 +93,8 @@ def _watch_region(region: list[Node], tracer: Tracer, consumer: Consumer) -> Cal
 
     def finish() -> None:
         if terms:
-            site = tracer.site(op, "not_localized", torch.Size(), {})
+            scope = tracer.scope_of_unseen[region[-1]]
+            site = tracer.site(op, "not_localized", torch.Size(), {}, scope)
             consumer.receive_unlocalized(site, sum(terms[1:], start=terms[0]))
 
     return finish

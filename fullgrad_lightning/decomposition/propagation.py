@@ -1,0 +1,190 @@
+"""How operations move the batch, height and width axes from their operands to their outputs.
+
+Reshapes leave the row-major numbering of the elements, and so every axis, as it is. Other views show
+in their strides where a dimension went. All remaining operations keep the order of dimensions, so
+that a dimension is found again by its size, if only one place is possible. What cannot be followed
+is dropped, never guessed: without its batch axis, a batch is decomposed sample by sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+from fullgrad_lightning.decomposition.axes import (
+    HEIGHT,
+    SAMPLE,
+    WIDTH,
+    Axes,
+    Axis,
+    fills,
+    image_axes,
+    locate,
+)
+from fullgrad_lightning.decomposition.calls import Call
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An activation among the operands, its axes, and its rank among the tensor operands."""
+
+    tensor: Tensor
+    axes: Axes
+    index: int
+
+
+def axes_of_output(call: Call | None, operands: Sequence[Operand], out: Tensor) -> Axes:
+    """Axes of ``out``, one output of ``call`` (``None``: unknown) on activations with known axes."""
+    axes: dict[str, Axis] = {}
+    for name in (SAMPLE, HEIGHT, WIDTH):
+        followed = (_follow(call, operand, name, out) for operand in operands)
+        found = {axis for axis in followed if axis is not None}
+        if len(found) == 1:
+            axes[name] = found.pop()
+    if call is not None and call.op in _ON_IMAGES and out.ndim == 4:
+        lost = not any(HEIGHT in operand.axes or WIDTH in operand.axes for operand in operands)
+        if lost or any(_lies_on_image(operand) for operand in operands):
+            axes.update(image_axes(out.shape))
+    return axes
+
+
+def _follow(call: Call | None, operand: Operand, name: str, out: Tensor) -> Axis | None:
+    axis, tensor, op = operand.axes.get(name), operand.tensor, call.op if call else ""
+    if axis is None or (op in _SAME_NUMBERING and out.numel() == tensor.numel()):
+        return axis
+    place = locate(axis, tensor.shape)
+    if place is None:
+        return None
+    dim, inner = place
+    size, target = axis.size, _target_dimension(call, operand, dim, out)
+    if target is None and name != SAMPLE and op == "getitem" and size == tensor.shape[dim]:
+        # Space-to-depth: every other row still covers the whole image.
+        size = (size + 1) // 2
+        target = _by_stride(out, size, 2 * tensor.stride(dim))
+    return None if target is None else Axis(size, inner * prod(out.shape[target + 1 :]))
+
+
+def _target_dimension(call: Call | None, operand: Operand, dim: int, out: Tensor) -> int | None:
+    tensor, op = operand.tensor, call.op if call else ""
+    size = tensor.shape[dim]
+    if op == "einsum":
+        assert call is not None
+        return _einsum_dimension(call.argument(0, "equation"), operand.index, dim)
+    if op not in _UNITS_CHANGE and _shares_memory(out, tensor):
+        return _by_stride(out, size, tensor.stride(dim))
+    if op in _ORDER_CHANGES or (call is not None and _reorders(call, dim, tensor.ndim)):
+        return None
+    if op in _MATRIX_PRODUCTS and dim == tensor.ndim - (1 if operand.index == 0 else 2):
+        return None  # contracted
+    # Dimensions were removed or added somewhere, in an order that stays.
+    first, last = sorted((dim, dim + out.ndim - tensor.ndim))
+    places = [d for d in range(max(first, 0), min(last + 1, out.ndim)) if out.shape[d] == size]
+    return places[0] if len(places) == 1 else None
+
+
+def _reorders(call: Call, dim: int, ndim: int) -> bool:
+    """Whether a call moves, selects or mixes the entries of dimension ``dim``."""
+    if call.op == "getitem":
+        return _indexed(call.argument(1, "index"), dim, ndim)
+    if call.op not in _REORDERING:
+        return False
+    position, keyword, default = _REORDERING[call.op]
+    dims = call.argument(position, keyword, default) if keyword else default
+    if isinstance(dims, int):
+        dims = (dims,)
+    if not isinstance(dims, (tuple, list)) or not all(isinstance(d, int) for d in dims):
+        return True
+    return dim in {d % ndim for d in dims}
+
+
+def _indexed(index: object, dim: int, ndim: int) -> bool:
+    """Whether advanced indexing touches ``dim``, or moves it (index tensors apart from each other)."""
+    entries = index if isinstance(index, tuple) else (index,)
+    taken = [e.ndim if isinstance(e, Tensor) and e.dtype == torch.bool else 1 for e in entries]
+    consumed = sum(
+        n for e, n in zip(entries, taken, strict=True) if e is not None and e is not Ellipsis
+    )
+    at, advanced, runs, previous = 0, set(), 0, False
+    for entry, n in zip(entries, taken, strict=True):
+        by_index = not isinstance(entry, (slice, type(None), type(Ellipsis)))
+        runs += by_index and not previous
+        previous = by_index
+        if entry is Ellipsis:
+            at += ndim - consumed
+        elif entry is not None:
+            advanced |= set(range(at, at + n)) if by_index else set()
+            at += n
+    return runs > 1 or dim in advanced
+
+
+def _by_stride(view: Tensor, size: int, stride: int) -> int | None:
+    same = [d for d in range(view.ndim) if (view.shape[d], view.stride(d)) == (size, stride)]
+    return same[0] if len(same) == 1 else None
+
+
+def _einsum_dimension(equation: object, index: int, dim: int) -> int | None:
+    if not isinstance(equation, str) or "->" not in equation or "." in equation:
+        return None
+    terms, output = equation.replace(" ", "").split("->")
+    place = output.find(terms.split(",")[index][dim])
+    return place if place >= 0 else None
+
+
+def _shares_memory(out: Tensor, tensor: Tensor) -> bool:
+    return out.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr()
+
+
+def _lies_on_image(operand: Operand) -> bool:
+    shape, axes = operand.tensor.shape, operand.axes
+    return (
+        len(shape) == 4 and fills(shape, axes.get(HEIGHT), 2) and fills(shape, axes.get(WIDTH), 3)
+    )
+
+
+# Same elements in the same row-major order.
+_SAME_NUMBERING = frozenset(
+    "view reshape flatten unflatten squeeze unsqueeze view_as reshape_as ravel contiguous clone"
+    " _unsafe_view unsafe_view to type type_as float double half bfloat16".split()
+)
+# The strides of complex and real views count in different units.
+_UNITS_CHANGE = frozenset("view_as_real view_as_complex real imag".split())
+_MATRIX_PRODUCTS = frozenset("matmul bmm mm linear baddbmm".split())
+# The dimensions of the operands do not stand in their order in the output.
+_ORDER_CHANGES = frozenset(
+    "tensordot kron outer block_diag rot90 masked_select take nonzero scatter scatter_add"
+    " scatter_reduce index_add index_copy".split()
+)
+# Sizes stay, entries do not stay in place along: (position, keyword, default) of the dimensions.
+_LAST, _LAST_TWO = (2, "dim", -1), (2, "dim", (-2, -1))
+_REORDERING: dict[str, tuple[int, str, object]] = {
+    "roll": (2, "dims", None),
+    "flip": (1, "dims", None),
+    "fliplr": (0, "", 1),
+    "flipud": (0, "", 0),
+    "sort": (1, "dim", -1),
+    "argsort": (1, "dim", -1),
+    "topk": _LAST,
+    "gather": (1, "dim", None),
+    "index_select": (1, "dim", None),
+    "take_along_dim": (2, "dim", None),
+    "stft": (0, "", -1),
+    "istft": (0, "", -1),
+    "grid_sampler": (0, "", (2, 3)),
+    **dict.fromkeys((f"fft_{kind}fft" for kind in ("", "i", "r", "ir", "h", "ih")), _LAST),
+    **dict.fromkeys((f"fft_{kind}fft2" for kind in ("", "i", "r", "ir", "h", "ih")), _LAST_TWO),
+    **dict.fromkeys(
+        (f"fft_{kind}fftn" for kind in ("", "i", "r", "ir", "h", "ih")), (2, "dim", None)
+    ),
+}
+# (N, C, H, W) in and out by definition.
+_ON_IMAGES = frozenset(
+    "conv2d conv_transpose2d convolution max_pool2d max_pool2d_with_indices avg_pool2d"
+    " adaptive_avg_pool2d adaptive_max_pool2d lp_pool2d fractional_max_pool2d upsample_nearest2d"
+    " _upsample_nearest_exact2d upsample_bilinear2d _upsample_bilinear2d_aa upsample_bicubic2d"
+    " _upsample_bicubic2d_aa pixel_shuffle pixel_unshuffle batch_norm instance_norm deform_conv2d"
+    " local_response_norm".split()
+)
