@@ -46,16 +46,17 @@ class Call:
     def activations(self) -> tuple[Tensor, ...]:
         return tuple(self.leaves[i] for i in self.active)
 
-    @property
-    def args(self) -> tuple[Any, ...]:
-        return self.arguments(self.leaves)[0]
+    @functools.cached_property
+    def own_arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """``args`` and ``kwargs`` as they were given."""
+        return self.arguments(self.leaves)
 
     def arguments(self, leaves: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         args, kwargs = pytree.tree_unflatten(list(leaves), self.structure)
         return args, kwargs
 
     def argument(self, position: int, keyword: str, default: Any = None) -> Any:
-        args, kwargs = self.arguments(self.leaves)
+        args, kwargs = self.own_arguments
         return args[position] if position < len(args) else kwargs.get(keyword, default)
 
     def is_active(self, leaf: Any) -> bool:

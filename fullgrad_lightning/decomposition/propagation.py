@@ -1,9 +1,9 @@
 """How operations move the batch, height and width axes from their operands to their outputs.
 
-Reshapes leave the row-major numbering of the elements, and so every axis, as it is. Other views show
-in their strides where a dimension went. All remaining operations keep the order of dimensions, so
-that a dimension is found again by its size, if only one place is possible. What cannot be followed
-is dropped, never guessed: without its batch axis, a batch is decomposed sample by sample.
+Reshapes leave the row-major numbering of the elements, and so every axis, as it is. Other views
+show in their strides where a dimension went. All remaining operations keep the order of their
+dimensions, so that one is found again by its size, if only one place is possible. What cannot be
+followed is dropped, never guessed: without its batch axis, a batch is decomposed one by one.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Operand:
 
 
 def axes_of_output(call: Call | None, operands: Sequence[Operand], out: Tensor) -> Axes:
-    """Axes of ``out``, one output of ``call`` (``None``: unknown) on activations with known axes."""
+    """Axes of ``out``, one output of ``call`` (``None``: unknown) on activations with axes."""
     axes: dict[str, Axis] = {}
     for name in (SAMPLE, HEIGHT, WIDTH):
         followed = (_follow(call, operand, name, out) for operand in operands)
@@ -102,7 +102,7 @@ def _reorders(call: Call, dim: int, ndim: int) -> bool:
 
 
 def _indexed(index: object, dim: int, ndim: int) -> bool:
-    """Whether advanced indexing touches ``dim``, or moves it (index tensors apart from each other)."""
+    """Whether advanced indexing touches ``dim``, or moves it (indices that stand apart)."""
     entries = index if isinstance(index, tuple) else (index,)
     taken = [e.ndim if isinstance(e, Tensor) and e.dtype == torch.bool else 1 for e in entries]
     consumed = sum(

@@ -29,7 +29,7 @@ def explained_scalar(output: object, target: Target, n: int) -> Tensor:
         if not isinstance(f, Tensor) or f.shape != (n,) or not f.is_floating_point():
             raise ValueError(
                 "A callable target must return one real number per sample, a float tensor of "
-                f"shape ({n},), but returned {describe(f)}. Reduce everything but the batch dimension."
+                f"shape ({n},), but returned {describe(f)}. Reduce all other dimensions."
             )
         return f
     if not isinstance(output, Tensor) or output.ndim != 2 or output.shape[0] != n:

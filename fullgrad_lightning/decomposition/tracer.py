@@ -23,8 +23,11 @@ from fullgrad_lightning.decomposition.axes import (
     Axes,
     Axis,
     axes_of_input,
-    locate,
     spatial_layout,
+)
+from fullgrad_lightning.decomposition.batch_norm import (
+    mend_batch_norm_backward,
+    refuse_batch_statistics,
 )
 from fullgrad_lightning.decomposition.calls import (
     Call,
@@ -162,7 +165,7 @@ class Tracer(TorchFunctionMode):
     def _run(self, call: Call, args: Any, kwargs: Any) -> Any:
         operands = self._operands(call)
         if call.op == "batch_norm":
-            _refuse_batch_statistics(call, operands)
+            refuse_batch_statistics(call, operands)
         rule = self._rules(call)
         if rule is not None and not self._wants(call.op, rule.kind):
             rule = None
@@ -189,7 +192,7 @@ class Tracer(TorchFunctionMode):
             axes = self._set_axes(out, axes_of_output(call, operands, out))
             self._keep(out)
             if call.op == "batch_norm":
-                _mend_batch_norm_backward(call.leaves[0], out)
+                mend_batch_norm_backward(call.leaves[0], out)
             site = self.site(call.op, rule.kind if rule else "constant", out.shape, axes)
             if base is not None:
                 self.graph.claim(base)
@@ -262,35 +265,10 @@ def _copy(leaf: object) -> object:
     return leaf.clone() if isinstance(leaf, Tensor) and leaf.requires_grad else leaf
 
 
-def _refuse_batch_statistics(call: Call, operands: list[Operand]) -> None:
-    if not call.argument(5, "training") or not call.is_active(call.leaves[0]):
-        return
-    x, axis = operands[0].tensor, operands[0].axes.get(SAMPLE)
-    if axis is not None and axis.size == 1:
-        return
-    place = locate(axis, x.shape) if axis else None
-    if place is None or place[0] != 1:  # a batch folded into the channels is not coupled
-        raise ValueError(
-            "The samples of this batch are coupled: a batch norm without running statistics "
-            "normalises each sample by the others, so no sample has an f(x) of its own. "
-            "Pass one sample at a time (N=1), or give the layer running statistics "
-            "(track_running_stats=True)."
-        )
-
-
-def _mend_batch_norm_backward(x: Tensor, out: Tensor) -> None:
-    # On the CPU, PyTorch's backward of eval-mode batch norm is wrong for one contiguous sample when
-    # the gradient arrives channels-last with a degenerate batch stride (2.11 to 2.15 at least).
-    if x.shape[0] == 1 and x.is_contiguous():
-        out.grad_fn.register_prehook(  # type: ignore[union-attr]
-            lambda grads: tuple(g if g is None else g.contiguous() for g in grads)
-        )
-
-
 # Asked of tensors all the time, and never part of the computation.
 _QUERIES = frozenset(
     "shape dim ndim size numel stride dtype device requires_grad is_floating_point is_complex"
-    " layout is_contiguous is_cuda is_cpu is_leaf grad_fn grad _version _base data_ptr storage_offset"
-    " element_size is_sparse is_quantized is_nested is_mkldnn is_meta names output_nr get_device"
-    " untyped_storage is_inference __len__ __hash__ __repr__ __format__ is_same_size".split()
+    " layout is_contiguous is_cuda is_cpu is_leaf grad_fn grad _version _base data_ptr"
+    " storage_offset element_size is_sparse is_quantized is_nested is_mkldnn is_meta names"
+    " output_nr get_device untyped_storage is_inference __len__ __hash__ __repr__ __format__ is_same_size".split()
 )

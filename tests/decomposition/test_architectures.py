@@ -48,7 +48,7 @@ FAMILIES: dict[str, tuple[Callable[..., nn.Module], int]] = {
     ),
 }  # fmt: skip
 INPUT = "input"
-# Which kinds of site a family has, by their first letters; most have conv (or head) and norm biases.
+# Which kinds of site a family has, by their first letters; most have biases and norms.
 KINDS = {
     **dict.fromkeys(("alexnet", "vgg", "squeezenet"), "par"),
     "mobilenet_v2": "nonnorpar",
