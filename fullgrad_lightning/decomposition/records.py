@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fullgrad_lightning.decomposition.axes import SAMPLE, Axis, sum_per_sample
 from fullgrad_lightning.decomposition.calls import Call
+from fullgrad_lightning.decomposition.graph import Node
 from fullgrad_lightning.decomposition.linearize import NotLocalizable, pulled_back
 from fullgrad_lightning.decomposition.propagation import Operand
 from fullgrad_lightning.decomposition.rules import Rule
@@ -49,7 +50,8 @@ class Record:
         base = out._base if call is not None and call.in_place else None
         owner = out if base is None else base
         assert owner.grad_fn is not None
-        self._node, self._output_nr = owner.grad_fn, owner.output_nr
+        self._node: Node | None = owner.grad_fn
+        self._output_nr = owner.output_nr
         self._window = None if base is None else _Window(out, base)
 
     @property
@@ -66,7 +68,11 @@ class Record:
                     receive(self, gradient if self._window is None else self._window(gradient))
             self._call = self._settled = None  # reduced: let go
 
-        self._node.register_prehook(hook)
+        # The node will hold the hook, and the hook this record: a record that went on holding the
+        # node would keep the whole graph, in a cycle through C++ that no collector sees.
+        node, self._node = self._node, None
+        assert node is not None
+        node.register_prehook(hook)
 
     def bias(self, gradient: Tensor) -> Tensor:
         """b, broadcastable to the gradient, and 0 wherever the gradient is 0.

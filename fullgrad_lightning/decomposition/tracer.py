@@ -148,9 +148,9 @@ class Tracer(TorchFunctionMode):
             known = self._set_axes(tensor, axes_of_output(None, self._sources(tensor), tensor))
         return known
 
-    def axes_at(self, edge: Edge) -> Axes:
-        """Axes of a kept value."""
-        return self._axes.get(edge, {})
+    def kept(self, edge: Edge) -> tuple[Tensor, Axis | None]:
+        """A kept value, and where it holds the samples."""
+        return self.values[edge], self._axes.get(edge, {}).get(SAMPLE)
 
     def site(
         self, op: str, kind: Kind, shape: torch.Size, axes: Axes, scope: Scope | None = None
@@ -269,6 +269,6 @@ def _copy(leaf: object) -> object:
 _QUERIES = frozenset(
     "shape dim ndim size numel stride dtype device requires_grad is_floating_point is_complex"
     " layout is_contiguous is_cuda is_cpu is_leaf grad_fn grad _version _base data_ptr"
-    " storage_offset element_size is_sparse is_quantized is_nested is_mkldnn is_meta names"
-    " output_nr get_device untyped_storage is_inference __len__ __hash__ __repr__ __format__ is_same_size".split()
+    " storage_offset element_size output_nr get_device untyped_storage is_inference is_same_size"
+    " __len__ __hash__ __repr__ __format__".split()
 )

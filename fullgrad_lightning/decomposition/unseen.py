@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes import SAMPLE
-from fullgrad_lightning.decomposition.graph import Edge, Node
+from fullgrad_lightning.decomposition.axes import Axis
+from fullgrad_lightning.decomposition.graph import Node
 from fullgrad_lightning.decomposition.records import inner_product
 
 if TYPE_CHECKING:
     from fullgrad_lightning.decomposition.stream import Consumer
     from fullgrad_lightning.decomposition.tracer import Tracer
+
+Kept = tuple[Tensor, Axis | None]  # a value, and where it holds the samples
 
 
 def watch_unseen(tracer: Tracer, consumer: Consumer) -> Callable[[], None]:
@@ -67,33 +69,29 @@ def _regions(tracer: Tracer) -> list[list[Node]]:
 
 def _watch_region(region: list[Node], tracer: Tracer, consumer: Consumer) -> Callable[[], None]:
     op = region[-1].name().removesuffix("Backward0").removesuffix("Backward")
+    scope = tracer.scope_of_unseen[region[-1]]
     terms: list[Tensor] = []
 
-    def add(sign: int, gradient: Tensor | None, edge: Edge) -> None:
-        value = tracer.values.get(edge)
-        if gradient is not None and value is not None:
-            axis = tracer.axes_at(edge).get(SAMPLE)
-            with torch.no_grad():
-                terms.append(sign * inner_product(gradient, value, axis))
+    def add(sign: int, gradients: tuple[Tensor | None, ...], kept: dict[int, Kept]) -> None:
+        for number, (value, sample_axis) in kept.items():
+            gradient = gradients[number]
+            if gradient is not None:
+                with torch.no_grad():
+                    terms.append(sign * inner_product(gradient, value, sample_axis))
 
-    def watch(node: Node) -> None:
-        def leaving(gradients: tuple[Tensor | None, ...]) -> None:
-            for number, gradient in enumerate(gradients):
-                add(1, gradient, (node, number))
-
-        def entering(gradients: tuple[Tensor | None, ...], _: object) -> None:
-            for gradient, edge in zip(gradients, node.next_functions, strict=True):
-                add(-1, gradient, edge)
-
-        node.register_prehook(leaving)
-        node.register_hook(entering)
+    def watch(leaving: dict[int, Kept], entering: dict[int, Kept], node: Node) -> None:
+        node.register_prehook(lambda gradients: add(1, gradients, leaving))
+        node.register_hook(lambda gradients, _: add(-1, gradients, entering))
 
     for node in region:
-        watch(node)
+        # The hooks are given values, not nodes: a node that held itself would never be freed.
+        leaving = {nr: tracer.kept((of, nr)) for of, nr in tracer.values if of is node}
+        inputs = enumerate(node.next_functions)
+        entering = {i: tracer.kept(edge) for i, edge in inputs if edge in tracer.values}
+        watch(leaving, entering, node)
 
     def finish() -> None:
         if terms:
-            scope = tracer.scope_of_unseen[region[-1]]
             site = tracer.site(op, "not_localized", torch.Size(), {}, scope)
             consumer.receive_unlocalized(site, sum(terms[1:], start=terms[0]))
 

@@ -111,6 +111,8 @@ WITH_BIAS = {
     "lerp and addcmul": lambda z: z.lerp(z.exp(), 0.3).addcmul(z, z.tanh(), value=2),
     "quantile": lambda z: z.square().quantile(0.3, dim=1),
 }  # fmt: skip
+# Neither forward-mode nor double backward there; exact all the same, but as one number per sample.
+NO_FORMULA_IN_TORCH_2_11 = {"spatial transformer", "distances"}
 
 
 @pytest.mark.parametrize("name", WITHOUT_BIAS)
@@ -123,7 +125,8 @@ def test_linear_movements_have_no_bias(name: str) -> None:
 @pytest.mark.parametrize("name", WITH_BIAS)
 def test_exact_with_bias(name: str) -> None:
     x = images()
-    fg = assert_around_exact(Around(WITH_BIAS[name], x), x)
+    not_localized = None if name in NO_FORMULA_IN_TORCH_2_11 else False
+    fg = assert_around_exact(Around(WITH_BIAS[name], x), x, not_localized=not_localized)
     assert any(name.startswith("middle") for name in fg.sites)
 
 
