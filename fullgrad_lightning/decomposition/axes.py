@@ -1,4 +1,4 @@
-"""Follows the batch, height and width axes of the input through the operations of a network.
+"""Where a tensor holds the batch, the height and the width of the network's input.
 
 A bias-gradient is shaped like the output of its operation, and outputs take many shapes:
 (N, C, H, W), (N, H, W, C), tokens (N, L, C), attention in (L, N, C) or (N·heads, L, d), windows
@@ -6,15 +6,16 @@ A bias-gradient is shaped like the output of its operation, and outputs take man
 elements belong to which sample and pixel; guessing from sizes errs as soon as two sizes coincide.
 
 So axes are followed, as places in the *row-major numbering* of the elements: element e has index
-``(e // stride) % size`` on an axis. How operations move them is in ``propagation``.
+``(e // stride) % size`` on a part of an axis. An axis that a reshape has cut (rows into windows and
+rows within windows) has several parts. How operations move them is in ``propagation``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,83 +23,132 @@ from torch import Tensor
 SAMPLE, HEIGHT, WIDTH = "sample", "height", "width"
 
 
-@dataclass(frozen=True)
-class Axis:
-    """Element ``e`` of the row-major numbering has index ``(e // stride) % size`` on this axis."""
+class Part(NamedTuple):
+    """Element ``e`` of the row-major numbering has index ``(e // stride) % size`` on this part."""
 
     size: int
     stride: int
 
 
+@dataclass(frozen=True)
+class Axis:
+    """The parts of an axis, most significant first; usually one."""
+
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def of(cls, parts: Iterable[Part]) -> Axis:
+        """The axis with these parts, neighbours joined where they count on."""
+        joined: list[Part] = []
+        for part in parts:
+            if joined and joined[-1].stride == part.size * part.stride:
+                part = Part(joined.pop().size * part.size, part.stride)
+            joined.append(part)
+        return cls(tuple(joined))
+
+    @property
+    def size(self) -> int:
+        return prod(part.size for part in self.parts)
+
+
+ONE_SAMPLE = Axis(())  # everything belongs to the one sample there is
 Axes = Mapping[str, Axis]
 Shape = Sequence[int]
 
 
 def axes_of_input(x: Tensor) -> Axes:
     """Axes of a network's input: the batch comes first, four dimensions mean (N, C, H, W)."""
-    axes = {SAMPLE: Axis(x.shape[0], prod(x.shape[1:]))}
+    axes = {SAMPLE: Axis((Part(x.shape[0], prod(x.shape[1:])),))}
     return axes | image_axes(x.shape) if x.ndim == 4 else axes
 
 
 def image_axes(shape: Shape) -> dict[str, Axis]:
     """Height and width of (N, C, H, W); an axis of size one has no place, and is not kept."""
-    axes = {HEIGHT: Axis(shape[2], shape[3]), WIDTH: Axis(shape[3], 1)}
+    axes = {HEIGHT: Axis((Part(shape[2], shape[3]),)), WIDTH: Axis((Part(shape[3], 1),))}
     return {name: axis for name, axis in axes.items() if axis.size > 1}
 
 
 def spatial_layout(shape: Shape, axes: Axes) -> Literal["NCHW", "NHWC"] | None:
     """How a tensor lies on the image; ``None`` if it does not (1×1 maps have no place on it)."""
-    sample = axes.get(SAMPLE)
-    if len(shape) != 4 or sample is None or shape[0] != sample.size:
-        return None
-    if sample.stride * sample.size != prod(shape):
+    if len(shape) != 4 or SAMPLE not in axes or not covers(shape, axes[SAMPLE], 0):
         return None
     layouts: dict[Literal["NCHW", "NHWC"], tuple[int, int]] = {"NCHW": (2, 3), "NHWC": (1, 2)}
     for layout, (height, width) in layouts.items():
-        if shape[height] * shape[width] > 1 and all(
-            fills(shape, axes.get(name), dim) for name, dim in ((HEIGHT, height), (WIDTH, width))
-        ):
+        if shape[height] * shape[width] > 1 and lies_on_image(shape, axes, height, width):
             return layout
     return None
 
 
-def locate(axis: Axis, shape: Shape) -> tuple[int, int] | None:
-    """The dimension that holds ``axis`` and how many elements of it share one index.
+def lies_on_image(shape: Shape, axes: Axes, height: int, width: int) -> bool:
+    """Whether dimensions ``height`` and ``width`` of a tensor are those of the image."""
+    return covers(shape, axes.get(HEIGHT), height) and covers(shape, axes.get(WIDTH), width)
 
-    Returns:
-        ``(dim, inner)``, or ``None`` if the axis is spread over several dimensions.
+
+def covers(shape: Shape, axis: Axis | None, dim: int) -> bool:
+    """Whether the axis runs once along dimension ``dim``.
+
+    Finer steps may lie in other dimensions (patches) or be repeated (an enlarged image).
     """
+    if axis is None or axis.size == 1:
+        return shape[dim] == 1
+    part, below = axis.parts[0], prod(shape[dim + 1 :])
+    return part.stride >= below and part.size * part.stride == below * shape[dim]
+
+
+def cut(axis: Axis, shape: Shape) -> list[Part] | None:
+    """The parts of ``axis``, each within one dimension; ``None`` if one cannot be cut so."""
+    pieces: list[Part] = []
+    for size, stride in axis.parts:
+        top, below = size * stride, prod(shape)
+        for length in shape:
+            below //= max(length, 1)
+            if stride < below < top:
+                if top % below or below % stride:
+                    return None
+                pieces.append(Part(top // below, below))
+                top = below
+        pieces.append(Part(top // stride, stride))
+    return [piece for piece in pieces if piece.size > 1]
+
+
+def dimension_of(part: Part, shape: Shape) -> tuple[int, int] | None:
+    """The dimension that holds a part, and how many of its elements share one index."""
     below = prod(shape)
     for dim, size in enumerate(shape):
         below //= max(size, 1)
-        if below <= axis.stride < below * size:
-            inner = axis.stride // below
-            whole = axis.stride % below == 0 and size % (inner * axis.size) == 0
+        if below <= part.stride < below * size:
+            inner = part.stride // below
+            whole = part.stride % below == 0 and size % (inner * part.size) == 0
             return (dim, inner) if whole else None
     return None
 
 
-def fills(shape: Shape, axis: Axis | None, dim: int) -> bool:
-    """Whether ``axis`` is dimension ``dim``, all of it and nothing else."""
-    if axis is None:  # axes of size one are not kept
-        return shape[dim] == 1
-    return axis.size == shape[dim] and axis.stride == prod(shape[dim + 1 :])
-
-
 def sum_per_sample(values: Tensor, axis: Axis) -> Tensor:
     """Sums over everything but the samples, in float64: values of any shape to (N,)."""
-    if values.ndim == 0 or values.numel() == 0:
-        return values.double().sum().expand(axis.size)
-    place = locate(axis, values.shape) if axis.size > 1 else None
-    if place is not None and values.shape[place[0]] == axis.size:
-        values = values.movedim(place[0], 0).reshape(axis.size, -1)
-    else:
-        values = values.reshape(-1, axis.size, axis.stride).transpose(0, 1).flatten(1)
+    if values.numel() == 0:
+        return torch.zeros(axis.size, dtype=torch.float64, device=values.device)
+    rows = _rows(values, axis)
     # In blocks, since a reduction to another dtype converts all its input first.
     return sum(
-        (block.sum(1, dtype=torch.float64) for block in values.split(_BLOCK, dim=1)),
+        (block.sum(1, dtype=torch.float64) for block in rows.split(_BLOCK, dim=1)),
         start=torch.zeros(axis.size, dtype=torch.float64, device=values.device),
     )
 
 
 _BLOCK = 1 << 18
+
+
+def _rows(values: Tensor, axis: Axis) -> Tensor:
+    """(N, -1), one row for each sample."""
+    if axis.size == 1:
+        return values.reshape(1, -1)
+    if len(axis.parts) == 1 and covers(values.shape, axis, 0):
+        return values.reshape(axis.size, -1)
+    shape, places, top = [], {}, values.numel()
+    for part in sorted(axis.parts, key=lambda part: -part.stride):
+        shape += [top // (part.size * part.stride), part.size]
+        places[part] = len(shape) - 1
+        top = part.stride
+    first = [places[part] for part in axis.parts]
+    values = values.reshape(*shape, top).movedim(first, list(range(len(first))))
+    return values.reshape(axis.size, -1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes import SAMPLE, locate
+from fullgrad_lightning.decomposition.axes import SAMPLE, cut, dimension_of
 from fullgrad_lightning.decomposition.calls import Call
 from fullgrad_lightning.decomposition.propagation import Operand
 
@@ -18,8 +18,10 @@ def refuse_batch_statistics(call: Call, operands: Sequence[Operand]) -> None:
     x, axis = operands[0].tensor, operands[0].axes.get(SAMPLE)
     if axis is not None and axis.size == 1:
         return
-    place = locate(axis, x.shape) if axis else None
-    if place is None or place[0] != 1:  # a batch folded into the channels is not coupled
+    parts = (axis and cut(axis, x.shape)) or []
+    places = [dimension_of(part, x.shape) for part in parts]
+    if not places or any(place is None or place[0] != 1 for place in places):
+        # Only a batch folded into the channels is not coupled.
         raise ValueError(
             "The samples of this batch are coupled: a batch norm without running statistics "
             "normalises each sample by the others, so no sample has an f(x) of its own. "

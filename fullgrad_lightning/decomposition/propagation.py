@@ -21,9 +21,11 @@ from fullgrad_lightning.decomposition.axes import (
     WIDTH,
     Axes,
     Axis,
-    fills,
+    Part,
+    cut,
+    dimension_of,
     image_axes,
-    locate,
+    lies_on_image,
 )
 from fullgrad_lightning.decomposition.calls import Call
 
@@ -43,11 +45,18 @@ def axes_of_output(call: Call | None, operands: Sequence[Operand], out: Tensor) 
     for name in (SAMPLE, HEIGHT, WIDTH):
         followed = (_follow(call, operand, name, out) for operand in operands)
         found = {axis for axis in followed if axis is not None}
+        if name != SAMPLE:  # what went through windows knows less than what went around them
+            finest = max((axis.size for axis in found), default=0)
+            found = {axis for axis in found if axis.size == finest}
         if len(found) == 1:
             axes[name] = found.pop()
     if call is not None and call.op in _ON_IMAGES and out.ndim == 4:
         lost = not any(HEIGHT in operand.axes or WIDTH in operand.axes for operand in operands)
-        if lost or any(_lies_on_image(operand) for operand in operands):
+        on_image = any(
+            operand.tensor.ndim == 4 and lies_on_image(operand.tensor.shape, operand.axes, 2, 3)
+            for operand in operands
+        )
+        if lost or on_image:
             axes.update(image_axes(out.shape))
     return axes
 
@@ -56,16 +65,31 @@ def _follow(call: Call | None, operand: Operand, name: str, out: Tensor) -> Axis
     axis, tensor, op = operand.axes.get(name), operand.tensor, call.op if call else ""
     if axis is None or (op in _SAME_NUMBERING and out.numel() == tensor.numel()):
         return axis
-    place = locate(axis, tensor.shape)
+    followed: list[Part] = []
+    parts = cut(axis, tensor.shape) or []
+    for part in parts:
+        moved = _follow_part(call, operand, part, out, may_skip=name != SAMPLE and len(parts) == 1)
+        if moved is None:
+            break  # coarser parts still tell where this is; without the coarsest nothing does
+        followed.append(moved)
+    if not followed or (name == SAMPLE and len(followed) < len(parts)):
+        return None
+    return Axis.of(followed)
+
+
+def _follow_part(
+    call: Call | None, operand: Operand, part: Part, out: Tensor, may_skip: bool
+) -> Part | None:
+    tensor, place = operand.tensor, dimension_of(part, operand.tensor.shape)
     if place is None:
         return None
     dim, inner = place
-    size, target = axis.size, _target_dimension(call, operand, dim, out)
-    if target is None and name != SAMPLE and op == "getitem" and size == tensor.shape[dim]:
+    size, target = part.size, _target_dimension(call, operand, dim, out)
+    if target is None and may_skip and call and call.op == "getitem" and size == tensor.shape[dim]:
         # Space-to-depth: every other row still covers the whole image.
         size = (size + 1) // 2
         target = _by_stride(out, size, 2 * tensor.stride(dim))
-    return None if target is None else Axis(size, inner * prod(out.shape[target + 1 :]))
+    return None if target is None else Part(size, inner * prod(out.shape[target + 1 :]))
 
 
 def _target_dimension(call: Call | None, operand: Operand, dim: int, out: Tensor) -> int | None:
@@ -136,13 +160,6 @@ def _einsum_dimension(equation: object, index: int, dim: int) -> int | None:
 
 def _shares_memory(out: Tensor, tensor: Tensor) -> bool:
     return out.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr()
-
-
-def _lies_on_image(operand: Operand) -> bool:
-    shape, axes = operand.tensor.shape, operand.axes
-    return (
-        len(shape) == 4 and fills(shape, axes.get(HEIGHT), 2) and fills(shape, axes.get(WIDTH), 3)
-    )
 
 
 # Same elements in the same row-major order.

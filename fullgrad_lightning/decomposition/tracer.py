@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from fullgrad_lightning.decomposition.axes import (
+    ONE_SAMPLE,
     SAMPLE,
     Axes,
     Axis,
@@ -220,7 +221,7 @@ class Tracer(TorchFunctionMode):
 
     def _set_axes(self, tensor: Tensor, axes: Axes) -> Axes:
         if self._single:  # one sample cannot be lost
-            axes = {**axes, SAMPLE: Axis(1, max(tensor.numel(), 1))}
+            axes = {**axes, SAMPLE: ONE_SAMPLE}
         self._axes[edge_of(tensor)] = axes
         return axes
 
