@@ -26,7 +26,8 @@ def refuse_batch_statistics(call: Call, operands: Sequence[Operand]) -> None:
             "The samples of this batch are coupled: a batch norm without running statistics "
             "normalises each sample by the others, so no sample has an f(x) of its own. "
             "Pass one sample at a time (N=1), or give the layer running statistics "
-            "(track_running_stats=True)."
+            "(track_running_stats=True). If the network runs in training mode inside a function, "
+            "pass the module itself."
         )
 
 

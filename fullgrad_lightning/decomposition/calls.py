@@ -62,6 +62,14 @@ class Call:
     def is_active(self, leaf: Any) -> bool:
         return any(leaf is activation for activation in self.activations)
 
+    def written_to(self) -> list[Tensor]:
+        """The tensors that the call may overwrite."""
+        schema = getattr(self.func, "_schema", None)  # of operators in torch.ops
+        if self.op.startswith("_foreach") or (schema is not None and schema.is_mutable):
+            return tensors(self.leaves)
+        first = list(self.leaves[:1]) if self.in_place else []
+        return tensors((first, self.own_arguments[1].get("out")))
+
     def frozen(self, keep_values: bool, copy: bool = False) -> Call:
         """The call without its tensors' histories, and without the values that are not needed.
 
@@ -104,6 +112,14 @@ def tensors(result: object) -> list[Tensor]:
     if isinstance(result, Tensor):
         return [result]
     return [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
+
+
+def memory_of(tensor: Tensor) -> int | None:
+    """Identifies the memory that a tensor and its views share; ``None`` if it has none."""
+    try:
+        return tensor.untyped_storage().data_ptr()
+    except (NotImplementedError, RuntimeError):  # sparse and nested tensors, functorch's wrappers
+        return None
 
 
 def observe(func: Function, args: Any, kwargs: Any, descends: Callable[[Tensor], bool]) -> Call:
@@ -215,7 +231,9 @@ _SYNONYMS = {
 }
 # These may draw random numbers (dropout that is on in eval mode too) and are not homogeneous.
 _RANDOM = frozenset(
-    {"scaled_dot_product_attention", "alpha_dropout", "feature_alpha_dropout", "lstm", "gru"}
+    "scaled_dot_product_attention alpha_dropout feature_alpha_dropout native_dropout lstm gru"
+    " rnn_tanh rnn_relu normal bernoulli poisson uniform exponential cauchy log_normal geometric"
+    " random _standard_gamma _sample_dirichlet multinomial".split()
 )
 # Composites with a name that people know: one site tells more than its parts.
 _KEPT_WHOLE = frozenset({"local_response_norm", "normalize"})

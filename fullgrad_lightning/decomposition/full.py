@@ -25,8 +25,9 @@ class BiasGradient:
     """One bias-gradient f^b = ∂f/∂y ⊙ b.
 
     Attributes:
-        values: Shaped like the output y of its operation; (N,), one sum per sample, where ``kind``
-            is ``not_localized``.
+        values: Shaped like the output y of its operation. (N,), one sum per sample, where ``kind``
+            is ``not_localized``. Where samples had to be decomposed one by one, their values are
+            stacked; if their shapes differ, only their sums, (N,), are kept.
         kind: Where the bias comes from; see ``Site``.
         spatial: ``"NCHW"`` or ``"NHWC"`` where the values lie on the image, else ``None``.
     """
@@ -128,8 +129,14 @@ def _join(parts: Sequence[FullGradients]) -> FullGradients:
     budget = join_budgets(parts)
     gradients = {}
     for name, site in budget.sites.items():
-        values = [p.bias_gradients[name].values for p in parts if name in p.bias_gradients]
-        gradients[name] = BiasGradient(torch.cat(values), site.kind, site.spatial)
+        found = [p.bias_gradients[name].values for p in parts if name in p.bias_gradients]
+        if len(found) < len(parts) or len({values.shape for values in found}) > 1:
+            values = budget.bias_terms[name]  # not every sample has it, or not of one shape
+        elif found[0].ndim > 0 and found[0].shape[0] == 1:
+            values = torch.cat(found)
+        else:
+            values = torch.stack(found)
+        gradients[name] = BiasGradient(values, site.kind, site.spatial)
     return FullGradients(
         budget.output,
         budget.input_term,

@@ -58,9 +58,14 @@ class ActivationGraph:
             if top in self._descends:
                 continue
             self._descends[top] = any(self._descends[parent] for parent in parents)
-            if self._descends[top] and not seen and top.name() not in _VIEWS:
+            if self._descends[top] and not seen:
                 self.unseen.append(top)
         return self._descends[node]
+
+
+def is_view(node: Node) -> bool:
+    """Whether a node is of a kind that autograd makes on its own; a view has no bias."""
+    return node.name() in _VIEWS
 
 
 def edge_of(tensor: Tensor) -> Edge:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import torch
 from torch import Tensor
@@ -59,7 +59,7 @@ def pulled_back(call: Call, output: int, gradient: Tensor) -> tuple[Tensor, list
 def _load_forward_formulas() -> None:
     # PyTorch compiles some of its formulas when the first dual number is made, and warns of its own
     # use of TorchScript there; nothing a user could do about it.
-    with warnings.catch_warnings(), forward_ad.dual_level():
+    with suppress(RuntimeError), warnings.catch_warnings(), forward_ad.dual_level():
         warnings.simplefilter("ignore")
         forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
 

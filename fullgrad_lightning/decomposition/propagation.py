@@ -27,7 +27,7 @@ from fullgrad_lightning.decomposition.axes import (
     image_axes,
     lies_on_image,
 )
-from fullgrad_lightning.decomposition.calls import Call
+from fullgrad_lightning.decomposition.calls import Call, memory_of
 
 
 @dataclass(frozen=True)
@@ -44,20 +44,17 @@ def axes_of_output(call: Call | None, operands: Sequence[Operand], out: Tensor) 
     axes: dict[str, Axis] = {}
     for name in (SAMPLE, HEIGHT, WIDTH):
         followed = (_follow(call, operand, name, out) for operand in operands)
-        found = {axis for axis in followed if axis is not None}
-        if name != SAMPLE:  # what went through windows knows less than what went around them
-            finest = max((axis.size for axis in found), default=0)
-            found = {axis for axis in found if axis.size == finest}
-        if len(found) == 1:
-            axes[name] = found.pop()
+        found = [axis for axis in followed if axis is not None]
+        if name == SAMPLE and len(set(found)) == 1:
+            axes[name] = found[0]
+        elif name != SAMPLE and found:
+            # What went through windows knows less than what went around them; of a product of
+            # queries and keys, the queries come first.
+            axes[name] = max(found, key=lambda axis: axis.size)
     if call is not None and call.op in _ON_IMAGES and out.ndim == 4:
-        lost = not any(HEIGHT in operand.axes or WIDTH in operand.axes for operand in operands)
-        on_image = any(
-            operand.tensor.ndim == 4 and lies_on_image(operand.tensor.shape, operand.axes, 2, 3)
-            for operand in operands
-        )
-        if lost or on_image:
-            axes.update(image_axes(out.shape))
+        for operand in operands:
+            if operand.tensor.ndim == 4 and lies_on_image(operand.tensor.shape, operand.axes, 2, 3):
+                axes.update(image_axes(out.shape))
     return axes
 
 
@@ -85,6 +82,8 @@ def _follow_part(
         return None
     dim, inner = place
     size, target = part.size, _target_dimension(call, operand, dim, out)
+    if target is None and may_skip and call and call.op == "pad" and size == tensor.shape[dim]:
+        size, target = out.shape[dim], dim  # a frame around the image
     if target is None and may_skip and call and call.op == "getitem" and size == tensor.shape[dim]:
         # Space-to-depth: every other row still covers the whole image.
         size = (size + 1) // 2
@@ -98,16 +97,38 @@ def _target_dimension(call: Call | None, operand: Operand, dim: int, out: Tensor
     if op == "einsum":
         assert call is not None
         return _einsum_dimension(call.argument(0, "equation"), operand.index, dim)
-    if op not in _UNITS_CHANGE and _shares_memory(out, tensor):
+    if op not in _UNITS_CHANGE and memory_of(tensor) == memory_of(out) is not None:
         return _by_stride(out, size, tensor.stride(dim))
     if op in _ORDER_CHANGES or (call is not None and _reorders(call, dim, tensor.ndim)):
         return None
     if op in _MATRIX_PRODUCTS and dim == tensor.ndim - (1 if operand.index == 0 else 2):
         return None  # contracted
+    if op == "cdist" and operand.index == 1 and dim == tensor.ndim - 2:
+        return out.ndim - 1
+    if op == "stack":
+        assert call is not None
+        return dim + int(call.argument(1, "dim", 0) % out.ndim <= dim)
+    if op in _REDUCTIONS:
+        assert call is not None
+        return _kept_dimension(call, dim, tensor.ndim, out.ndim)
     # Dimensions were removed or added somewhere, in an order that stays.
     first, last = sorted((dim, dim + out.ndim - tensor.ndim))
     places = [d for d in range(max(first, 0), min(last + 1, out.ndim)) if out.shape[d] == size]
-    return places[0] if len(places) == 1 else None
+    # Of an operation that nobody knows, a size that occurs twice tells nothing.
+    certain = op in _ALIGNED or op in _ON_IMAGES or (call is not None and out.shape == tensor.shape)
+    return places[0] if len(places) == 1 and (certain or list(out.shape).count(size) == 1) else None
+
+
+def _kept_dimension(call: Call, dim: int, ndim: int, ndim_out: int) -> int | None:
+    """Where dimension ``dim`` stands after a reduction, if it is not reduced itself."""
+    dims = call.argument(_REDUCTIONS[call.op], "dim")
+    dims = range(ndim) if dims is None else (dims,) if isinstance(dims, int) else dims
+    if not all(isinstance(d, int) for d in dims):
+        return None
+    reduced = {d % ndim for d in dims}
+    if dim in reduced:
+        return None
+    return dim if ndim_out == ndim else dim - sum(d < dim for d in reduced)
 
 
 def _reorders(call: Call, dim: int, ndim: int) -> bool:
@@ -118,6 +139,8 @@ def _reorders(call: Call, dim: int, ndim: int) -> bool:
         return False
     position, keyword, default = _REORDERING[call.op]
     dims = call.argument(position, keyword, default) if keyword else default
+    if call.op == "flip" and isinstance(dims, int):
+        dims = call.own_arguments[0][1:]  # x.flip(1, 2)
     if isinstance(dims, int):
         dims = (dims,)
     if not isinstance(dims, (tuple, list)) or not all(isinstance(d, int) for d in dims):
@@ -158,10 +181,6 @@ def _einsum_dimension(equation: object, index: int, dim: int) -> int | None:
     return place if place >= 0 else None
 
 
-def _shares_memory(out: Tensor, tensor: Tensor) -> bool:
-    return out.untyped_storage().data_ptr() == tensor.untyped_storage().data_ptr()
-
-
 # Same elements in the same row-major order.
 _SAME_NUMBERING = frozenset(
     "view reshape flatten unflatten squeeze unsqueeze view_as reshape_as ravel contiguous clone"
@@ -197,6 +216,20 @@ _REORDERING: dict[str, tuple[int, str, object]] = {
         (f"fft_{kind}fftn" for kind in ("", "i", "r", "ir", "h", "ih")), (2, "dim", None)
     ),
 }
+_REDUCTIONS = {  # and the position of the argument "dim"
+    **dict.fromkeys("sum mean nansum nanmean amax amin max min median std var prod".split(), 1),
+    **dict.fromkeys("logsumexp argmax argmin norm cummax cummin".split(), 1),
+    "linalg_vector_norm": 2,
+}
+# Each dimension of the output is that of the operand, or one was added or removed in between.
+_ALIGNED = _MATRIX_PRODUCTS | frozenset(
+    "add sub rsub mul div pow maximum minimum where cat pad getitem conv1d conv3d conv_transpose1d"
+    " conv_transpose3d max_pool1d max_pool3d avg_pool1d avg_pool3d adaptive_avg_pool1d"
+    " adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool3d upsample_nearest1d"
+    " upsample_linear1d upsample_nearest3d upsample_trilinear3d scaled_dot_product_attention"
+    " index_select gather repeat_interleave lstm gru rnn_tanh rnn_relu lstm_cell gru_cell glu"
+    " im2col col2im cumsum topk masked_fill repeat tile expand".split()
+)
 # (N, C, H, W) in and out by definition.
 _ON_IMAGES = frozenset(
     "conv2d conv_transpose2d convolution max_pool2d max_pool2d_with_indices avg_pool2d"

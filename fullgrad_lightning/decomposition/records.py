@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition.axes import SAMPLE, Axis, sum_per_sample
-from fullgrad_lightning.decomposition.calls import Call
+from fullgrad_lightning.decomposition.calls import Call, memory_of
 from fullgrad_lightning.decomposition.graph import Node
 from fullgrad_lightning.decomposition.linearize import NotLocalizable, pulled_back
 from fullgrad_lightning.decomposition.propagation import Operand
@@ -52,7 +52,7 @@ class Record:
         assert owner.grad_fn is not None
         self._node: Node | None = owner.grad_fn
         self._output_nr = owner.output_nr
-        self._window = None if base is None else _Window(out, base)
+        self._window = None if base is None else Window(out, base)
 
     @property
     def call(self) -> Call | None:
@@ -114,7 +114,8 @@ class Record:
     def storages(self) -> set[int]:
         """The memory that the bias depends on."""
         leaves = () if self._call is None or self._rule.finite else self._call.leaves
-        return {leaf.untyped_storage().data_ptr() for leaf in leaves if isinstance(leaf, Tensor)}
+        found = {memory_of(leaf) for leaf in leaves if isinstance(leaf, Tensor)}
+        return {memory for memory in found if memory is not None}
 
 
 class Pending:
@@ -129,8 +130,10 @@ class Pending:
 
     def settle(self, tensor: Tensor) -> None:
         """Settles what depends on a tensor that is about to be modified."""
-        for record in self._by_storage.pop(tensor.untyped_storage().data_ptr(), ()):
-            record.settle()
+        memory = memory_of(tensor)
+        if memory is not None:
+            for record in self._by_storage.pop(memory, ()):
+                record.settle()
 
 
 def inner_product(gradient: Tensor, values: Tensor, sample_axis: Axis | None) -> Tensor:
@@ -158,15 +161,29 @@ def pairing(gradient: Tensor, values: Tensor) -> Tensor:
     return gradient * values
 
 
-class _Window:
-    """Cuts the gradient of a view out of the gradient of its base."""
+class Window:
+    """The part of a base tensor that one of its views shows."""
 
     def __init__(self, view: Tensor, base: Tensor) -> None:
+        self._real = base.is_complex() and not view.is_complex()
+        base = self._units(base.detach())
         self._shape, self._strides = view.shape, view.stride()
         self._offset = view.storage_offset() - base.storage_offset()
         self._base_shape, self._base_strides = base.shape, base.stride()
 
-    def __call__(self, gradient: Tensor) -> Tensor:
+    def __call__(self, values: Tensor) -> Tensor:
+        """That part of ``values``, which are shaped like the base; a view of a copy."""
+        values = self._units(values)
         # Laid out in memory as the base is, the view's geometry applies.
-        same = gradient.new_empty_strided(self._base_shape, self._base_strides).copy_(gradient)
+        same = values.new_empty_strided(self._base_shape, self._base_strides).copy_(values)
         return same.as_strided(self._shape, self._strides, self._offset)
+
+    def outside(self, values: Tensor) -> Tensor:
+        """``values``, shaped like the base, with that part set to zero."""
+        part = self(values).zero_()
+        assert part._base is not None
+        rest = part._base
+        return torch.view_as_complex(rest) if self._real else rest
+
+    def _units(self, values: Tensor) -> Tensor:
+        return torch.view_as_real(values.resolve_conj()) if self._real else values

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fullgrad_lightning.decomposition.checks import validate_input, validate_model
+from fullgrad_lightning.decomposition.graph import is_view
 from fullgrad_lightning.decomposition.linearize import NotLocalizable
 from fullgrad_lightning.decomposition.records import Record, SampleAxisLost
 from fullgrad_lightning.decomposition.rules import Rules, bias_rule
@@ -80,14 +81,12 @@ def run(
     model = validate_model(model)
     validate_input(x)
     validate_target(target, x.shape[0])
-    with undisturbed(model):
-        x = x.detach().clone().requires_grad_()
-        tracer = Tracer(x, consumer.wants, rules, everything=everything)
-        f = _watched_forward(model, x, target, tracer)
-        if tracer.graph.unseen and not everything:  # once more, with what that takes
-            tracer = Tracer(x, consumer.wants, rules, everything=True)
-            f = _watched_forward(model, x, target, tracer)
-        return _backward(f, x, tracer, consumer)
+    x = x.detach()
+    done = _attempt(model, x, target, consumer, rules, everything)
+    if done is None:  # something cannot be seen: once more, with what that takes
+        done = _attempt(model, x, target, consumer, rules, True)
+        assert done is not None
+    return done
 
 
 Result = TypeVar("Result")
@@ -111,11 +110,23 @@ def whole_or_one_by_one(
     )
 
 
-def _watched_forward(model: Model, x: Tensor, target: Target, tracer: Tracer) -> Tensor:
+def _attempt(
+    model: Model, x: Tensor, target: Target, consumer: Consumer, rules: Rules, everything: bool
+) -> Pass | None:
+    with undisturbed(model, x):
+        leaf = x.clone().requires_grad_()
+        tracer = Tracer(leaf, consumer.wants, rules, everything=everything)
+        f = _watched_forward(model, x.shape[0], target, tracer)
+        if not (everything or all(is_view(node) for node in tracer.graph.unseen)):
+            return None
+        return _backward(f, leaf, tracer, consumer)
+
+
+def _watched_forward(model: Model, n: int, target: Target, tracer: Tracer) -> Tensor:
     with tracer.watching(model):
         output = model(tracer.inlet())
         with tracer.scope("target"):
-            f = explained_scalar(output, target, x.shape[0])
+            f = explained_scalar(output, target, n)
             depends = f.requires_grad and tracer.descends(f)
     if not depends:
         raise ValueError(
@@ -129,8 +140,10 @@ def _backward(f: Tensor, x: Tensor, tracer: Tracer, consumer: Consumer) -> Pass:
     for record in tracer.records:
         record.when_gradient_arrives(_deliver_to(consumer))
     finish = watch_unseen(tracer, consumer)
-    (gradient,) = torch.autograd.grad(f.sum(), x)
+    (gradient,) = torch.autograd.grad(f.sum(), x, allow_unused=True)
     finish()
+    if gradient is None:  # a derivative that is zero everywhere, and undefined to autograd
+        gradient = torch.zeros_like(x)
     return Pass(f.detach(), gradient)
 
 

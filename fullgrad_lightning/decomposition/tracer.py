@@ -40,7 +40,7 @@ from fullgrad_lightning.decomposition.calls import (
 )
 from fullgrad_lightning.decomposition.graph import ActivationGraph, Edge, Node, edge_of
 from fullgrad_lightning.decomposition.propagation import Operand, axes_of_output
-from fullgrad_lightning.decomposition.records import Pending, Record
+from fullgrad_lightning.decomposition.records import Pending, Record, Window
 from fullgrad_lightning.decomposition.rules import Rule, Rules, bias_rule
 from fullgrad_lightning.decomposition.sites import Kind, Site, SiteNames
 
@@ -96,7 +96,8 @@ class Tracer(TorchFunctionMode):
         with ExitStack() as stack:
             if isinstance(model, nn.Module):
                 for path, module in model.named_modules():
-                    path = path.replace("_orig_mod.", "").removesuffix("_orig_mod")
+                    # torch.compile wraps a module in another of this name.
+                    path = ".".join(name for name in path.split(".") if name != "_orig_mod")
                     enter, leave = self._enter(path, module), self._leave
                     pre = module.register_forward_pre_hook(enter, prepend=True)
                     post = module.register_forward_hook(leave, always_call=True)
@@ -114,7 +115,7 @@ class Tracer(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if op_name(func)[0] in _QUERIES or func.__name__ == "__set__":
+        if op_name(func)[0] in _QUERIES or func.__name__ == "__set__" or _inside_functorch():
             return func(*args, **kwargs)
         if is_composite(func) and func not in self._open:
             self._open.append(func)
@@ -124,8 +125,8 @@ class Tracer(TorchFunctionMode):
             finally:
                 self._open.pop()
         call = observe(func, args, kwargs, self.descends)
-        if call.in_place and call.leaves and isinstance(call.leaves[0], Tensor):
-            self._pending.settle(call.leaves[0])
+        for tensor in call.written_to():
+            self._pending.settle(tensor)
         if not (call.active and torch.is_grad_enabled()):
             return func(*args, **kwargs)
         return self._run(call, args, kwargs)
@@ -197,6 +198,7 @@ class Tracer(TorchFunctionMode):
             site = self.site(call.op, rule.kind if rule else "constant", out.shape, axes)
             if base is not None:
                 self.graph.claim(base)
+                self._keep(base)
                 if base_axes is None:
                     self._record_rest_of_base(out, base)
                 else:
@@ -209,9 +211,7 @@ class Tracer(TorchFunctionMode):
 
     def _record_rest_of_base(self, view: Tensor, base: Tensor) -> None:
         # An activation was written into a part of a constant: the rest of it is a bias.
-        rest = base.detach().clone()
-        offset = view.storage_offset() - base.storage_offset()
-        rest.as_strided(view.shape, view.stride(), rest.storage_offset() + offset).zero_()
+        rest = Window(view, base).outside(base.detach())
         source = Operand(view, self.axes(view), 0)
         axes = self._set_axes(base, axes_of_output(None, [source], base))
         site = self.site("buffer", "constant", base.shape, axes)
@@ -235,15 +235,18 @@ class Tracer(TorchFunctionMode):
     def _sources(self, tensor: Tensor) -> list[Operand]:
         if tensor._base is not None and tensor._base.requires_grad and self.descends(tensor._base):
             return [Operand(tensor._base.detach(), self.axes(tensor._base), 0)]
-        found: list[Operand] = []
+        found: dict[Edge, Operand] = {}
         nodes: list[Node] = [tensor.grad_fn]
+        visited = set(nodes)
         while nodes:
             for edge in nodes.pop().next_functions:
                 if edge in self.values:
-                    found.append(Operand(self.values[edge], self._axes.get(edge, {}), len(found)))
-                elif edge[0] is not None:
+                    value, axes = self.values[edge], self._axes.get(edge, {})
+                    found[edge] = Operand(value, axes, len(found))
+                elif edge[0] is not None and edge[0] not in visited:
+                    visited.add(edge[0])
                     nodes.append(edge[0])
-        return found
+        return list(found.values())
 
     def _keep(self, tensor: Tensor) -> None:
         if self.everything:
@@ -256,6 +259,11 @@ class Tracer(TorchFunctionMode):
         for tensor in _differentiable(output):
             self.descends(tensor)  # what nobody saw was made in this module
         self._scopes.pop()
+
+
+def _inside_functorch() -> bool:
+    # vmap, grad and jvp see their own tensors; what they return is treated as unseen.
+    return torch._C._functorch.peek_interpreter_stack() is not None
 
 
 def _differentiable(result: object) -> list[Tensor]:
@@ -271,5 +279,5 @@ _QUERIES = frozenset(
     "shape dim ndim size numel stride dtype device requires_grad is_floating_point is_complex"
     " layout is_contiguous is_cuda is_cpu is_leaf grad_fn grad _version _base data_ptr"
     " storage_offset element_size output_nr get_device untyped_storage is_inference is_same_size"
-    " __len__ __hash__ __repr__ __format__".split()
+    " __len__ __hash__ __repr__ __format__ _unpack_dual".split()
 )

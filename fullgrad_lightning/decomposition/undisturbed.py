@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 @contextmanager
-def undisturbed(model: object) -> Iterator[None]:
+def undisturbed(model: object, x: Tensor) -> Iterator[None]:
     """Runs a network in eval mode with frozen parameters and gradients on, and leaves no trace.
 
     Training flags of every submodule, ``requires_grad`` of every parameter, buffers, the random
@@ -20,17 +20,23 @@ def undisturbed(model: object) -> Iterator[None]:
     after an exception too. ``.grad`` is never touched.
 
     Args:
-        model: The network. Of another callable than an ``nn.Module`` only the modes are managed.
+        model: The network, or a method of one. What another function calls stays as it is, except
+            for the random number generators.
+        x: Its input.
     """
+    owner = getattr(model, "__self__", model)  # of a bound method, the module
+    network = owner if isinstance(owner, nn.Module) else nn.Module()
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_compiled_code_off())
-        if isinstance(model, nn.Module):
-            stack.enter_context(_rng_kept(model))
-            stack.enter_context(_buffers_kept(model))
-            stack.enter_context(_eval_mode(model))
-            stack.enter_context(_parameters_frozen(model))
+        stack.enter_context(_rng_kept(network, x))
+        stack.enter_context(_buffers_kept(network))
+        stack.enter_context(_eval_mode(network))
+        stack.enter_context(_parameters_frozen(network))
+        for module in network.modules():
+            if isinstance(module, nn.parallel.DistributedDataParallel):
+                stack.enter_context(module.no_sync())  # its reducer waits for nothing
         yield
 
 
@@ -62,25 +68,26 @@ def _parameters_frozen(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _buffers_kept(model: nn.Module) -> Iterator[None]:
-    kept = [
-        (module, name, buffer, None if buffer.is_inference() else buffer._version, buffer.clone())
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
+    slots = [(module._buffers, dict(module._buffers)) for module in model.modules()]
+    copies = [(b, b.clone()) for _, before in slots for b in before.values() if b is not None]
     try:
         yield
     finally:
-        for module, name, buffer, version, copy in kept:
-            if version is None or buffer._version != version:
+        for slot, before in slots:
+            slot.clear()
+            slot.update(before)
+        for buffer, copy in copies:
+            # By value: writes through .data and NumPy leave the version counter as it is.
+            if buffer.shape != copy.shape:
+                buffer.data = copy
+            elif not torch.equal(buffer, copy):
                 with torch.no_grad(), torch.inference_mode(buffer.is_inference()):
                     buffer.copy_(copy)
-            module._buffers[name] = buffer
 
 
 @contextmanager
-def _rng_kept(model: nn.Module) -> Iterator[None]:
-    devices = {t.device for t in (*model.parameters(), *model.buffers())}
+def _rng_kept(model: nn.Module, x: Tensor) -> Iterator[None]:
+    devices = {t.device for t in (x, *model.parameters(), *model.buffers())}
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng([], device_type="cuda"))  # the CPU's, always
         for kind in {device.type for device in devices} & {"cuda", "xpu"}:

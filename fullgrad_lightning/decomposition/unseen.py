@@ -7,14 +7,15 @@ the region's own contribution to the gradient of x_i. It is counted and marked `
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition.axes import Axis
-from fullgrad_lightning.decomposition.graph import Node
+from fullgrad_lightning.decomposition.graph import Node, is_view
 from fullgrad_lightning.decomposition.records import inner_product
 
 if TYPE_CHECKING:
@@ -34,7 +35,14 @@ def watch_unseen(tracer: Tracer, consumer: Consumer) -> Callable[[], None]:
         ValueError: A reentrant checkpoint, which no gradient for the input can be taken through.
     """
     _refuse_reentrant_checkpoint(tracer.graph.unseen)
-    finishers = [_watch_region(region, tracer, consumer) for region in _regions(tracer)]
+    leaving: defaultdict[Node, dict[int, Kept]] = defaultdict(dict)
+    for node, number in tracer.values:
+        leaving[node][number] = tracer.kept((node, number))
+    finishers = [
+        _watch_region(region, leaving, tracer, consumer)
+        for region in _regions(tracer)
+        if not all(is_view(node) for node in region)
+    ]
 
     def finish() -> None:
         for finisher in finishers:
@@ -67,7 +75,12 @@ def _regions(tracer: Tracer) -> list[list[Node]]:
     return list({id(region): region for region in region_of.values()}.values())
 
 
-def _watch_region(region: list[Node], tracer: Tracer, consumer: Consumer) -> Callable[[], None]:
+def _watch_region(
+    region: list[Node],
+    leaving: Mapping[Node, dict[int, Kept]],
+    tracer: Tracer,
+    consumer: Consumer,
+) -> Callable[[], None]:
     op = region[-1].name().removesuffix("Backward0").removesuffix("Backward")
     scope = tracer.scope_of_unseen[region[-1]]
     terms: list[Tensor] = []
@@ -85,10 +98,9 @@ def _watch_region(region: list[Node], tracer: Tracer, consumer: Consumer) -> Cal
 
     for node in region:
         # The hooks are given values, not nodes: a node that held itself would never be freed.
-        leaving = {nr: tracer.kept((of, nr)) for of, nr in tracer.values if of is node}
         inputs = enumerate(node.next_functions)
         entering = {i: tracer.kept(edge) for i, edge in inputs if edge in tracer.values}
-        watch(leaving, entering, node)
+        watch(leaving.get(node, {}), entering, node)
 
     def finish() -> None:
         if terms:
