@@ -81,12 +81,19 @@ def run(
     model = validate_model(model)
     validate_input(x)
     validate_target(target, x.shape[0])
-    x = x.detach()
-    done = _attempt(model, x, target, consumer, rules, everything)
-    if done is None:  # something cannot be seen: once more, with what that takes
-        done = _attempt(model, x, target, consumer, rules, True)
-        assert done is not None
-    return done
+    x, frozen = x.detach(), True
+    while True:
+        try:
+            with undisturbed(model, x, frozen=frozen):
+                done = _attempt(model, x, target, consumer, rules, everything)
+        except RuntimeError as error:
+            if not frozen or "does not require grad" not in str(error):
+                raise
+            frozen = False  # the model differentiates with respect to its own parameters
+            continue
+        if done is not None:
+            return done
+        everything = True  # something cannot be seen: once more, with what that takes
 
 
 Result = TypeVar("Result")
@@ -113,13 +120,12 @@ def whole_or_one_by_one(
 def _attempt(
     model: Model, x: Tensor, target: Target, consumer: Consumer, rules: Rules, everything: bool
 ) -> Pass | None:
-    with undisturbed(model, x):
-        leaf = x.clone().requires_grad_()
-        tracer = Tracer(leaf, consumer.wants, rules, everything=everything)
-        f = _watched_forward(model, x.shape[0], target, tracer)
-        if not (everything or all(is_view(node) for node in tracer.graph.unseen)):
-            return None
-        return _backward(f, leaf, tracer, consumer)
+    leaf = x.clone().requires_grad_()
+    tracer = Tracer(leaf, consumer.wants, rules, everything=everything)
+    f = _watched_forward(model, x.shape[0], target, tracer)
+    if not (everything or all(is_view(node) for node in tracer.graph.unseen)):
+        return None
+    return _backward(f, leaf, tracer, consumer)
 
 
 def _watched_forward(model: Model, n: int, target: Target, tracer: Tracer) -> Tensor:

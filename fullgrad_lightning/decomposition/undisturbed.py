@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 @contextmanager
-def undisturbed(model: object, x: Tensor) -> Iterator[None]:
+def undisturbed(model: object, x: Tensor, *, frozen: bool = True) -> Iterator[None]:
     """Runs a network in eval mode with frozen parameters and gradients on, and leaves no trace.
 
     Training flags of every submodule, ``requires_grad`` of every parameter, buffers, the random
@@ -23,6 +23,8 @@ def undisturbed(model: object, x: Tensor) -> Iterator[None]:
         model: The network, or a method of one. What another function calls stays as it is, except
             for the random number generators.
         x: Its input.
+        frozen: Whether to freeze the parameters: faster, but not for models that differentiate
+            with respect to their own.
     """
     owner = getattr(model, "__self__", model)  # of a bound method, the module
     network = owner if isinstance(owner, nn.Module) else nn.Module()
@@ -33,7 +35,8 @@ def undisturbed(model: object, x: Tensor) -> Iterator[None]:
         stack.enter_context(_rng_kept(network, x))
         stack.enter_context(_buffers_kept(network))
         stack.enter_context(_eval_mode(network))
-        stack.enter_context(_parameters_frozen(network))
+        if frozen:
+            stack.enter_context(_parameters_frozen(network))
         for module in network.modules():
             if isinstance(module, nn.parallel.DistributedDataParallel):
                 stack.enter_context(module.no_sync())  # its reducer waits for nothing

@@ -158,6 +158,23 @@ def test_a_second_run_starts_where_the_first_did() -> None:
     torch.testing.assert_close(output, net(x)[:, 0])
 
 
+def test_a_model_that_takes_a_step_before_it_answers() -> None:
+    class Adapts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(C, C)
+
+        def forward(self, x: Tensor) -> Tensor:
+            loss = self.layer(x).square().mean()
+            (step,) = torch.autograd.grad(loss, self.layer.weight, create_graph=True)
+            return F.linear(x, self.layer.weight - 0.1 * step, self.layer.bias).tanh()
+
+    net = redraw(Adapts())
+    fg = fgl.full_gradients(net, images(1, C), 0)
+    assert fg.relative_residual <= 1e-12
+    assert all(parameter.requires_grad for parameter in net.parameters())
+
+
 def test_buffers_are_restored_however_they_were_written() -> None:
     class Writes(nn.Module):
         def __init__(self) -> None:
