@@ -10,20 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from fullgrad_lightning.decomposition.checks import validate_input, validate_model
-from fullgrad_lightning.decomposition.graph import is_view
-from fullgrad_lightning.decomposition.linearize import NotLocalizable
-from fullgrad_lightning.decomposition.records import Record, SampleAxisLost
-from fullgrad_lightning.decomposition.rules import Rules, bias_rule
-from fullgrad_lightning.decomposition.sites import Kind, Site
+from fullgrad_lightning.decomposition.operations.linearize import NotLocalizable
+from fullgrad_lightning.decomposition.operations.rules import Kind, Rules, bias_rule
 from fullgrad_lightning.decomposition.target import (
     Target,
     explained_scalar,
     select_target,
     validate_target,
 )
-from fullgrad_lightning.decomposition.tracer import Tracer
+from fullgrad_lightning.decomposition.tracing.graph import is_view
+from fullgrad_lightning.decomposition.tracing.records import Record, SampleAxisLost
+from fullgrad_lightning.decomposition.tracing.sites import Site
+from fullgrad_lightning.decomposition.tracing.tracer import Tracer
+from fullgrad_lightning.decomposition.tracing.unseen import watch_unseen
 from fullgrad_lightning.decomposition.undisturbed import undisturbed
-from fullgrad_lightning.decomposition.unseen import watch_unseen
 
 Model = nn.Module | Callable[[Tensor], object]
 
@@ -145,7 +145,7 @@ def _watched_forward(model: Model, n: int, target: Target, tracer: Tracer) -> Te
 def _backward(f: Tensor, x: Tensor, tracer: Tracer, consumer: Consumer) -> Pass:
     for record in tracer.records:
         record.when_gradient_arrives(_deliver_to(consumer))
-    finish = watch_unseen(tracer, consumer)
+    finish = watch_unseen(tracer, consumer.receive_unlocalized)
     (gradient,) = torch.autograd.grad(f.sum(), x, allow_unused=True)
     finish()
     if gradient is None:  # a derivative that is zero everywhere, and undefined to autograd

@@ -11,9 +11,9 @@ import torchvision.models as tv
 from torch import nn
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.decomposition.budget import AttributionBudget, BudgetTerms
-from fullgrad_lightning.decomposition.calls import Call
-from fullgrad_lightning.decomposition.rules import Rule, bias_rule
+from fullgrad_lightning.decomposition.consumers.budget import AttributionBudget, BudgetTerms
+from fullgrad_lightning.decomposition.operations.calls import Call
+from fullgrad_lightning.decomposition.operations.rules import Rule, bias_rule
 from fullgrad_lightning.decomposition.stream import run
 from tests.decomposition.redrawn import images, redraw
 

@@ -199,7 +199,7 @@ def test_gradients_are_gone_once_they_are_reduced() -> None:
     import gc
     import weakref
 
-    from fullgrad_lightning.decomposition.budget import BudgetTerms
+    from fullgrad_lightning.decomposition.consumers.budget import BudgetTerms
 
     alive: list[weakref.ref[Tensor]] = []
     most = 0

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition import rules
-from fullgrad_lightning.decomposition.calls import Call, tensors
-from fullgrad_lightning.decomposition.linearize import NotLocalizable, implicit_bias
+from fullgrad_lightning.decomposition.operations import rules
+from fullgrad_lightning.decomposition.operations.calls import Call, tensors
+from fullgrad_lightning.decomposition.operations.linearize import NotLocalizable, implicit_bias
 from fullgrad_lightning.decomposition.stream import run
 from tests.decomposition.redrawn import images
 from tests.decomposition.rule_samples import (

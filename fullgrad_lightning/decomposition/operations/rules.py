@@ -21,9 +21,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.calls import Call, tensors
-from fullgrad_lightning.decomposition.linearize import implicit_bias
-from fullgrad_lightning.decomposition.sites import Kind
+from fullgrad_lightning.decomposition.operations.calls import Call, tensors
+from fullgrad_lightning.decomposition.operations.linearize import implicit_bias
+
+Kind = Literal["parameter", "normalization", "nonlinearity", "product", "constant", "not_localized"]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from fullgrad_lightning.decomposition.axes import (
+from fullgrad_lightning.decomposition.axes.places import (
     ONE_SAMPLE,
     SAMPLE,
     Axes,
@@ -26,11 +26,8 @@ from fullgrad_lightning.decomposition.axes import (
     axes_of_input,
     spatial_layout,
 )
-from fullgrad_lightning.decomposition.batch_norm import (
-    mend_batch_norm_backward,
-    refuse_batch_statistics,
-)
-from fullgrad_lightning.decomposition.calls import (
+from fullgrad_lightning.decomposition.axes.propagation import Operand, axes_of_output
+from fullgrad_lightning.decomposition.operations.calls import (
     Call,
     expanded,
     is_composite,
@@ -38,11 +35,14 @@ from fullgrad_lightning.decomposition.calls import (
     op_name,
     tensors,
 )
-from fullgrad_lightning.decomposition.graph import ActivationGraph, Edge, Node, edge_of
-from fullgrad_lightning.decomposition.propagation import Operand, axes_of_output
-from fullgrad_lightning.decomposition.records import Pending, Record, Window
-from fullgrad_lightning.decomposition.rules import Rule, Rules, bias_rule
-from fullgrad_lightning.decomposition.sites import Kind, Site, SiteNames
+from fullgrad_lightning.decomposition.operations.rules import Kind, Rule, Rules, bias_rule
+from fullgrad_lightning.decomposition.tracing.batch_norm import (
+    mend_batch_norm_backward,
+    refuse_batch_statistics,
+)
+from fullgrad_lightning.decomposition.tracing.graph import ActivationGraph, Edge, Node, edge_of
+from fullgrad_lightning.decomposition.tracing.records import Pending, Record, Window
+from fullgrad_lightning.decomposition.tracing.sites import Site, SiteNames
 
 Scope = tuple[str, nn.Module | None]  # path of a module, and the module
 

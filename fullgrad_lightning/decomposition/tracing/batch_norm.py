@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes import SAMPLE, cut, dimension_of
-from fullgrad_lightning.decomposition.calls import Call
-from fullgrad_lightning.decomposition.propagation import Operand
+from fullgrad_lightning.decomposition.axes.places import SAMPLE, cut, dimension_of
+from fullgrad_lightning.decomposition.axes.propagation import Operand
+from fullgrad_lightning.decomposition.operations.calls import Call
 
 
 def refuse_batch_statistics(call: Call, operands: Sequence[Operand]) -> None:

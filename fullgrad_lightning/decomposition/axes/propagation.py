@@ -15,7 +15,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes import (
+from fullgrad_lightning.decomposition.axes.places import (
     HEIGHT,
     SAMPLE,
     WIDTH,
@@ -27,7 +27,7 @@ from fullgrad_lightning.decomposition.axes import (
     image_axes,
     lies_on_image,
 )
-from fullgrad_lightning.decomposition.calls import Call, memory_of
+from fullgrad_lightning.decomposition.operations.calls import Call, memory_of
 
 
 @dataclass(frozen=True)

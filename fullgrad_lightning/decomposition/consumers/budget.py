@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.audit import report_incompleteness
-from fullgrad_lightning.decomposition.axes import SAMPLE, axes_of_input
-from fullgrad_lightning.decomposition.records import Record, inner_product
-from fullgrad_lightning.decomposition.sites import Kind, Site
+from fullgrad_lightning.decomposition.axes.places import SAMPLE, axes_of_input
+from fullgrad_lightning.decomposition.consumers.audit import report_incompleteness
+from fullgrad_lightning.decomposition.operations.rules import Kind
 from fullgrad_lightning.decomposition.stream import Model, Pass, run, whole_or_one_by_one
 from fullgrad_lightning.decomposition.target import Target
+from fullgrad_lightning.decomposition.tracing.records import Record, inner_product
+from fullgrad_lightning.decomposition.tracing.sites import Site
 
 
 @dataclass(frozen=True)

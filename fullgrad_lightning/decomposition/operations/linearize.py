@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from fullgrad_lightning.decomposition.calls import Call, tensors
+from fullgrad_lightning.decomposition.operations.calls import Call, tensors
 
 
 class NotLocalizable(Exception):

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.records import Record, pairing
-from fullgrad_lightning.decomposition.sites import Kind, Site
+from fullgrad_lightning.decomposition.operations.rules import Kind
 from fullgrad_lightning.decomposition.stream import Model, run, whole_or_one_by_one
 from fullgrad_lightning.decomposition.target import Target
+from fullgrad_lightning.decomposition.tracing.records import Record, pairing
+from fullgrad_lightning.decomposition.tracing.sites import Site
 
 
 def layer_maps(model: Model, x: Tensor, target: Target = None) -> dict[str, Tensor]:

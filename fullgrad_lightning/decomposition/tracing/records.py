@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes import SAMPLE, Axis, sum_per_sample
-from fullgrad_lightning.decomposition.calls import Call, memory_of
-from fullgrad_lightning.decomposition.graph import Node
-from fullgrad_lightning.decomposition.linearize import NotLocalizable, pulled_back
-from fullgrad_lightning.decomposition.propagation import Operand
-from fullgrad_lightning.decomposition.rules import Rule
-from fullgrad_lightning.decomposition.sites import Site
+from fullgrad_lightning.decomposition.axes.places import SAMPLE, Axis, sum_per_sample
+from fullgrad_lightning.decomposition.axes.propagation import Operand
+from fullgrad_lightning.decomposition.operations.calls import Call, memory_of
+from fullgrad_lightning.decomposition.operations.linearize import NotLocalizable, pulled_back
+from fullgrad_lightning.decomposition.operations.rules import Rule
+from fullgrad_lightning.decomposition.tracing.graph import Node
+from fullgrad_lightning.decomposition.tracing.sites import Site
 
 
 class SampleAxisLost(Exception):

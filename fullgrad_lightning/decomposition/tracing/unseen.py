@@ -9,27 +9,25 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes import Axis
-from fullgrad_lightning.decomposition.graph import Node, is_view
-from fullgrad_lightning.decomposition.records import inner_product
-
-if TYPE_CHECKING:
-    from fullgrad_lightning.decomposition.stream import Consumer
-    from fullgrad_lightning.decomposition.tracer import Tracer
+from fullgrad_lightning.decomposition.axes.places import Axis
+from fullgrad_lightning.decomposition.tracing.graph import Node, is_view
+from fullgrad_lightning.decomposition.tracing.records import inner_product
+from fullgrad_lightning.decomposition.tracing.sites import Site
+from fullgrad_lightning.decomposition.tracing.tracer import Tracer
 
 Kept = tuple[Tensor, Axis | None]  # a value, and where it holds the samples
+Deliver = Callable[[Site, Tensor], None]
 
 
-def watch_unseen(tracer: Tracer, consumer: Consumer) -> Callable[[], None]:
+def watch_unseen(tracer: Tracer, deliver: Deliver) -> Callable[[], None]:
     """Prepares the backward pass to tell the biases of unseen regions.
 
     Returns:
-        To be called after the backward pass: hands the terms to the consumer.
+        To be called after the backward pass: hands on each term, (N,), with its site.
 
     Raises:
         ValueError: A reentrant checkpoint, which no gradient for the input can be taken through.
@@ -39,7 +37,7 @@ def watch_unseen(tracer: Tracer, consumer: Consumer) -> Callable[[], None]:
     for node, number in tracer.values:
         leaving[node][number] = tracer.kept((node, number))
     finishers = [
-        _watch_region(region, leaving, tracer, consumer)
+        _watch_region(region, leaving, tracer, deliver)
         for region in _regions(tracer)
         if not all(is_view(node) for node in region)
     ]
@@ -79,7 +77,7 @@ def _watch_region(
     region: list[Node],
     leaving: Mapping[Node, dict[int, Kept]],
     tracer: Tracer,
-    consumer: Consumer,
+    deliver: Deliver,
 ) -> Callable[[], None]:
     op = region[-1].name().removesuffix("Backward0").removesuffix("Backward")
     scope = tracer.scope_of_unseen[region[-1]]
@@ -105,6 +103,6 @@ def _watch_region(
     def finish() -> None:
         if terms:
             site = tracer.site(op, "not_localized", torch.Size(), {}, scope)
-            consumer.receive_unlocalized(site, sum(terms[1:], start=terms[0]))
+            deliver(site, sum(terms[1:], start=terms[0]))
 
     return finish

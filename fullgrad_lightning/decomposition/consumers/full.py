@@ -8,16 +8,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.audit import report_incompleteness
-from fullgrad_lightning.decomposition.budget import (
+from fullgrad_lightning.decomposition.consumers.audit import report_incompleteness
+from fullgrad_lightning.decomposition.consumers.budget import (
     AttributionBudget,
     BudgetTerms,
     join_budgets,
 )
-from fullgrad_lightning.decomposition.records import Record, pairing, per_sample
-from fullgrad_lightning.decomposition.sites import Kind, Site, Spatial
+from fullgrad_lightning.decomposition.operations.rules import Kind
 from fullgrad_lightning.decomposition.stream import Model, run, whole_or_one_by_one
 from fullgrad_lightning.decomposition.target import Target
+from fullgrad_lightning.decomposition.tracing.records import Record, pairing, per_sample
+from fullgrad_lightning.decomposition.tracing.sites import Site, Spatial
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.calls import Call
-from fullgrad_lightning.decomposition.records import Record, SampleAxisLost, inner_product
-from fullgrad_lightning.decomposition.rules import Rule, bias_rule
-from fullgrad_lightning.decomposition.sites import Kind, Site
+from fullgrad_lightning.decomposition.operations.calls import Call
+from fullgrad_lightning.decomposition.operations.rules import Kind, Rule, bias_rule
 from fullgrad_lightning.decomposition.stream import Model, run
 from fullgrad_lightning.decomposition.target import Target
+from fullgrad_lightning.decomposition.tracing.records import Record, SampleAxisLost, inner_product
+from fullgrad_lightning.decomposition.tracing.sites import Site
 
 # Rounding alone stays far below these; see docs/completeness.md.
 _TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-3}

@@ -9,9 +9,9 @@ from typing import Literal
 
 from torch import nn
 
-from fullgrad_lightning.decomposition.axes import Axis
+from fullgrad_lightning.decomposition.axes.places import Axis
+from fullgrad_lightning.decomposition.operations.rules import Kind
 
-Kind = Literal["parameter", "normalization", "nonlinearity", "product", "constant", "not_localized"]
 Spatial = Literal["NCHW", "NHWC"]
 
 

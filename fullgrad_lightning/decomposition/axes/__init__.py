@@ -1,0 +1,1 @@
+"""Where tensors hold the samples and the pixels of the input."""

@@ -1,0 +1,1 @@
+"""One operation: how it is called, and the bias that it adds."""

@@ -1,0 +1,1 @@
+"""One forward pass, watched call by call."""
