@@ -172,38 +172,30 @@ class Tracer(TorchFunctionMode):
         if rule is not None and not self._wants(call.op, rule.kind):
             rule = None
         frozen = call.frozen(rule.keeps == "values", copy=self.everything) if rule else None
-        target = call.leaves[0] if call.in_place else None
-        base = None if target is None else target._base
+        base = call.leaves[0]._base if call.in_place else None
         base_axes = None
         if base is not None and base.requires_grad and self.descends(base):
             base_axes = self.axes(base)
-        if call.op == "scaled_dot_product_attention" and call.argument(4, "dropout_p", 0.0) > 0:
-            with sdpa_kernel(SDPBackend.MATH):  # the one kernel whose dropout can be repeated
-                result = call.func(*args, **kwargs)
-        else:
-            result = call.func(*args, **kwargs)
+        result = _execute(call, args, kwargs)
         if rule is not None and len(_differentiable(result)) > 1:
             # One output may be computed from another (h from c): the gradients that come from
             # outside are told apart behind a copy.
             result = pytree.tree_map(_copy, result)
-        outputs = tensors(result) if target is None else [target]
-        for number, out in enumerate(outputs):
-            returned = target is None and any(out is leaf for leaf in call.activations)
+        for number, out in enumerate([call.leaves[0]] if call.in_place else tensors(result)):
+            returned = not call.in_place and any(out is leaf for leaf in call.activations)
             if returned or not out.requires_grad or not self.graph.claim(out):
                 continue
-            axes = self._set_axes(out, axes_of_output(call, operands, out))
-            self._keep(out)
+            axes = self._made(out, axes_of_output(call, operands, out))
             if call.op == "batch_norm":
                 mend_batch_norm_backward(call.leaves[0], out)
             site = self.site(call.op, rule.kind if rule else "constant", out.shape, axes)
             if base is not None:
                 self.graph.claim(base)
-                self._keep(base)
                 if base_axes is None:
                     self._record_rest_of_base(out, base)
                 else:
-                    self._set_axes(base, base_axes)
-            if rule is not None and frozen is not None:
+                    self._made(base, base_axes)
+            if rule is not None:
                 record = Record(site, rule, frozen, number, operands, out)
                 self.records.append(record)
                 self._pending.add(record)
@@ -213,11 +205,15 @@ class Tracer(TorchFunctionMode):
         # An activation was written into a part of a constant: the rest of it is a bias.
         rest = Window(view, base).outside(base.detach())
         source = Operand(view, self.axes(view), 0)
-        axes = self._set_axes(base, axes_of_output(None, [source], base))
+        axes = self._made(base, axes_of_output(None, [source], base))
         site = self.site("buffer", "constant", base.shape, axes)
         if self._wants("buffer", "constant"):
             rule = Rule("constant", lambda _call, _output: rest)
             self.records.append(Record(site, rule, None, 0, [], base))
+
+    def _made(self, tensor: Tensor, axes: Axes) -> Axes:
+        self._keep(tensor)
+        return self._set_axes(tensor, axes)
 
     def _set_axes(self, tensor: Tensor, axes: Axes) -> Axes:
         if self._single:  # one sample cannot be lost
@@ -259,6 +255,13 @@ class Tracer(TorchFunctionMode):
         for tensor in _differentiable(output):
             self.descends(tensor)  # what nobody saw was made in this module
         self._scopes.pop()
+
+
+def _execute(call: Call, args: Any, kwargs: Any) -> Any:
+    if call.op == "scaled_dot_product_attention" and call.argument(4, "dropout_p", 0.0) > 0:
+        with sdpa_kernel(SDPBackend.MATH):  # the one kernel whose dropout can be repeated
+            return call.func(*args, **kwargs)
+    return call.func(*args, **kwargs)
 
 
 def _inside_functorch() -> bool:
