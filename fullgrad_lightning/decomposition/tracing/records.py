@@ -47,7 +47,12 @@ class Record:
         self._axes = [operand.axes for operand in operands]
         self._settled: Tensor | None = None
         # The gradient of an in-place write through a view arrives at the base that was written to.
-        base = out._base if call is not None and call.in_place else None
+        # So does that of an output that is a view of something made inside the call, once an
+        # in-place operation follows (instance norm and ReLU).
+        base = out._base
+        if base is not None and call is not None and not call.in_place:
+            known = {memory_of(operand.tensor) for operand in operands}
+            base = None if memory_of(base) in known else base
         owner = out if base is None else base
         assert owner.grad_fn is not None
         self._node: Node | None = owner.grad_fn
@@ -172,17 +177,19 @@ class Window:
         self._base_shape, self._base_strides = base.shape, base.stride()
 
     def __call__(self, values: Tensor) -> Tensor:
-        """That part of ``values``, which are shaped like the base; a view of a copy."""
+        """That part of ``values``, which are shaped like the base."""
         values = self._units(values)
-        # Laid out in memory as the base is, the view's geometry applies.
-        same = values.new_empty_strided(self._base_shape, self._base_strides).copy_(values)
-        return same.as_strided(self._shape, self._strides, self._offset)
+        if values.stride() != self._base_strides:
+            # Only if it is laid out in memory as the base is, the view's geometry applies.
+            values = values.new_empty_strided(self._base_shape, self._base_strides).copy_(values)
+        offset = values.storage_offset() + self._offset
+        return values.as_strided(self._shape, self._strides, offset)
 
     def outside(self, values: Tensor) -> Tensor:
         """``values``, shaped like the base, with that part set to zero."""
-        part = self(values).zero_()
-        assert part._base is not None
-        rest = part._base
+        rest = self._units(values)
+        rest = rest.new_empty_strided(self._base_shape, self._base_strides).copy_(rest)
+        rest.as_strided(self._shape, self._strides, self._offset).zero_()
         return torch.view_as_complex(rest) if self._real else rest
 
     def _units(self, values: Tensor) -> Tensor:
