@@ -29,9 +29,9 @@ format: .venv/ready ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/ready ## all benchmarks; rewrites the tables in docs/ (about an hour on two cores)
+bench: .venv/ready ## all benchmarks; rewrites the tables in docs/ (about a quarter of an hour on two cores)
 	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.memory
-	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.completeness --write docs/completeness.md
+	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.completeness --jobs 2 --write docs/completeness.md
 
 clean: ## remove the environment and caches
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
