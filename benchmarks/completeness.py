@@ -73,7 +73,7 @@ def main() -> int:
     rows = []
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
     with multiprocessing.get_context("spawn").Pool(
-        options.jobs, torch.set_num_threads, (threads,), maxtasksperchild=1
+        options.jobs, torch.set_num_threads, (threads,)
     ) as pool:
         for row in pool.imap(measure, options.models):
             rows.append(row)
