@@ -13,12 +13,18 @@ from fullgrad_lightning.decomposition import (
     full_gradients,
     layer_maps,
 )
+from fullgrad_lightning.saliency.fullgrad import FullGrad
+from fullgrad_lightning.saliency.simple_fullgrad import SimpleFullGrad
+from fullgrad_lightning.saliency.smooth_fullgrad import SmoothFullGrad
 
 __all__ = [
     "AttributionBudget",
     "BiasGradient",
+    "FullGrad",
     "FullGradients",
     "IncompleteDecomposition",
+    "SimpleFullGrad",
+    "SmoothFullGrad",
     "attribution_budget",
     "full_gradients",
     "layer_maps",

@@ -14,6 +14,7 @@ LIGHTNING = {"pytorch_lightning", "lightning", "lightning_fabric"}
 # Room -> the rooms it may import. Lightning is for those in ROOMS_WITH_LIGHTNING alone.
 ROOMS: dict[str, set[str]] = {
     "decomposition": set(),
+    "saliency": {"decomposition"},
 }
 ROOMS_WITH_LIGHTNING: set[str] = set()
 

@@ -11,16 +11,23 @@ from fullgrad_lightning.decomposition.consumers.full import (
     full_gradients,
 )
 from fullgrad_lightning.decomposition.consumers.layers import layer_maps
+from fullgrad_lightning.decomposition.stream import Model
+from fullgrad_lightning.decomposition.target import Target, explained_scalar
 from fullgrad_lightning.decomposition.tracing.sites import Site
+from fullgrad_lightning.decomposition.undisturbed import undisturbed
 
 __all__ = [
     "AttributionBudget",
     "BiasGradient",
     "FullGradients",
     "IncompleteDecomposition",
+    "Model",
     "Site",
+    "Target",
     "attribution_budget",
+    "explained_scalar",
     "full_gradients",
     "layer_maps",
     "local_residuals",
+    "undisturbed",
 ]

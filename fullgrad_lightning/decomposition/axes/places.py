@@ -15,12 +15,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 SAMPLE, HEIGHT, WIDTH = "sample", "height", "width"
+# Tokens with others (class, registers) among them; and the keys that queries are scored against.
+TOKENS, KEYS = "tokens", "keys"
 
 
 class Part(NamedTuple):
@@ -30,11 +32,20 @@ class Part(NamedTuple):
     stride: int
 
 
+class Grid(NamedTuple):
+    """Among the entries of an axis, those from ``first`` on are a row-major image of tokens."""
+
+    first: int
+    height: int
+    width: int
+
+
 @dataclass(frozen=True)
 class Axis:
-    """The parts of an axis, most significant first; usually one."""
+    """The parts of an axis, most significant first; usually one. Of tokens, where the image is."""
 
     parts: tuple[Part, ...]
+    grid: Grid | None = None
 
     @classmethod
     def of(cls, parts: Iterable[Part]) -> Axis:
@@ -56,6 +67,15 @@ Axes = Mapping[str, Axis]
 Shape = Sequence[int]
 
 
+@dataclass(frozen=True)
+class Operand:
+    """An activation among the operands, its axes, and its rank among the tensor operands."""
+
+    tensor: Tensor
+    axes: Axes
+    index: int
+
+
 def axes_of_input(x: Tensor) -> Axes:
     """Axes of a network's input: the batch comes first, four dimensions mean (N, C, H, W)."""
     axes = {SAMPLE: Axis((Part(x.shape[0], prod(x.shape[1:])),))}
@@ -66,17 +86,6 @@ def image_axes(shape: Shape) -> dict[str, Axis]:
     """Height and width of (N, C, H, W); an axis of size one has no place, and is not kept."""
     axes = {HEIGHT: Axis((Part(shape[2], shape[3]),)), WIDTH: Axis((Part(shape[3], 1),))}
     return {name: axis for name, axis in axes.items() if axis.size > 1}
-
-
-def spatial_layout(shape: Shape, axes: Axes) -> Literal["NCHW", "NHWC"] | None:
-    """How a tensor lies on the image; ``None`` if it does not (1×1 maps have no place on it)."""
-    if len(shape) != 4 or SAMPLE not in axes or not covers(shape, axes[SAMPLE], 0):
-        return None
-    layouts: dict[Literal["NCHW", "NHWC"], tuple[int, int]] = {"NCHW": (2, 3), "NHWC": (1, 2)}
-    for layout, (height, width) in layouts.items():
-        if shape[height] * shape[width] > 1 and lies_on_image(shape, axes, height, width):
-            return layout
-    return None
 
 
 def lies_on_image(shape: Shape, axes: Axes, height: int, width: int) -> bool:
@@ -144,11 +153,17 @@ def _rows(values: Tensor, axis: Axis) -> Tensor:
         return values.reshape(1, -1)
     if len(axis.parts) == 1 and covers(values.shape, axis, 0):
         return values.reshape(axis.size, -1)
+    return arranged(values, (axis,))
+
+
+def arranged(values: Tensor, axes: Sequence[Axis]) -> Tensor:
+    """One dimension for each axis, and a last one for the rest."""
     shape, places, top = [], {}, values.numel()
-    for part in sorted(axis.parts, key=lambda part: -part.stride):
+    parts = [part for axis in axes for part in axis.parts]
+    for part in sorted(parts, key=lambda part: -part.stride):
         shape += [top // (part.size * part.stride), part.size]
         places[part] = len(shape) - 1
         top = part.stride
-    first = [places[part] for part in axis.parts]
+    first = [places[part] for part in parts]
     values = values.reshape(*shape, top).movedim(first, list(range(len(first))))
-    return values.reshape(axis.size, -1)
+    return values.reshape(*(axis.size for axis in axes), -1)

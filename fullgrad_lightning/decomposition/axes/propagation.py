@@ -9,7 +9,6 @@ followed is dropped, never guessed: without its batch axis, a batch is decompose
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 
 import torch
@@ -17,32 +16,30 @@ from torch import Tensor
 
 from fullgrad_lightning.decomposition.axes.places import (
     HEIGHT,
+    KEYS,
     SAMPLE,
+    TOKENS,
     WIDTH,
     Axes,
     Axis,
+    Operand,
     Part,
+    covers,
     cut,
     dimension_of,
     image_axes,
     lies_on_image,
 )
+from fullgrad_lightning.decomposition.axes.tokens import joined_tokens, sliced_tokens
 from fullgrad_lightning.decomposition.operations.calls import Call, memory_of
-
-
-@dataclass(frozen=True)
-class Operand:
-    """An activation among the operands, its axes, and its rank among the tensor operands."""
-
-    tensor: Tensor
-    axes: Axes
-    index: int
 
 
 def axes_of_output(call: Call | None, operands: Sequence[Operand], out: Tensor) -> Axes:
     """Axes of ``out``, one output of ``call`` (``None``: unknown) on activations with axes."""
+    if call is not None and (known := _usual(call, operands, out)) is not None:
+        return known
     axes: dict[str, Axis] = {}
-    for name in (SAMPLE, HEIGHT, WIDTH):
+    for name in (SAMPLE, HEIGHT, WIDTH, TOKENS, KEYS):
         followed = (_follow(call, operand, name, out) for operand in operands)
         found = [axis for axis in followed if axis is not None]
         if name == SAMPLE and len(set(found)) == 1:
@@ -51,11 +48,39 @@ def axes_of_output(call: Call | None, operands: Sequence[Operand], out: Tensor) 
             # What went through windows knows less than what went around them; of a product of
             # queries and keys, the queries come first.
             axes[name] = max(found, key=lambda axis: axis.size)
+            elsewhere = [axis for axis in found if _top(axis) != _top(axes[name])]
+            if elsewhere and call is not None and call.op in _MATRIX_PRODUCTS | {"einsum"}:
+                axes[KEYS] = elsewhere[0]
     if call is not None and call.op in _ON_IMAGES and out.ndim == 4:
         for operand in operands:
             if operand.tensor.ndim == 4 and lies_on_image(operand.tensor.shape, operand.axes, 2, 3):
                 axes.update(image_axes(out.shape))
+    if call is not None and call.op == "cat":
+        axes.update(joined_tokens(call, operands, out))
+    elif len(operands) == 1 and TOKENS in operands[0].axes and TOKENS not in axes:
+        axes.update(sliced_tokens(operands[0].tensor, operands[0].axes[TOKENS], out))
     return axes
+
+
+def _usual(call: Call, operands: Sequence[Operand], out: Tensor) -> Axes | None:
+    """The same answer, sooner, for the two cases that networks mostly consist of."""
+    first = operands[0]
+    if call.op in _ELEMENTWISE:
+        same = all(o.tensor.shape == out.shape and o.axes == first.axes for o in operands)
+        return first.axes if same else None
+    if call.op not in _ON_IMAGES or len(operands) > 1 or not out.ndim == 4 == first.tensor.ndim:
+        return None
+    axes, shape, n = first.axes, first.tensor.shape, out.shape[0]
+    if SAMPLE not in axes or not lies_on_image(shape, axes, 2, 3) or shape[0] != n:
+        return None
+    if len(axes) > 3 or axes[SAMPLE].size not in (1, n) or not covers(shape, axes[SAMPLE], 0):
+        return None
+    sample = axes[SAMPLE] if n == 1 else Axis((Part(n, prod(out.shape[1:])),))
+    return {SAMPLE: sample, **image_axes(out.shape)}
+
+
+def _top(axis: Axis) -> int:
+    return axis.parts[0].size * axis.parts[0].stride if axis.parts else 0
 
 
 def _follow(call: Call | None, operand: Operand, name: str, out: Tensor) -> Axis | None:
@@ -64,14 +89,15 @@ def _follow(call: Call | None, operand: Operand, name: str, out: Tensor) -> Axis
         return axis
     followed: list[Part] = []
     parts = cut(axis, tensor.shape) or []
+    whole = name in (SAMPLE, TOKENS)
     for part in parts:
-        moved = _follow_part(call, operand, part, out, may_skip=name != SAMPLE and len(parts) == 1)
+        moved = _follow_part(call, operand, part, out, may_skip=not whole and len(parts) == 1)
         if moved is None:
             break  # coarser parts still tell where this is; without the coarsest nothing does
         followed.append(moved)
-    if not followed or (name == SAMPLE and len(followed) < len(parts)):
+    if not followed or (whole and len(followed) < len(parts)):
         return None
-    return Axis.of(followed)
+    return Axis(Axis.of(followed).parts, axis.grid)
 
 
 def _follow_part(
@@ -229,6 +255,11 @@ _ALIGNED = _MATRIX_PRODUCTS | frozenset(
     " upsample_linear1d upsample_nearest3d upsample_trilinear3d scaled_dot_product_attention"
     " index_select gather repeat_interleave lstm gru rnn_tanh rnn_relu lstm_cell gru_cell glu"
     " im2col col2im cumsum topk masked_fill repeat tile expand".split()
+)
+# Each entry from those at the same place in the operands, whatever else it depends on.
+_ELEMENTWISE = frozenset(
+    "relu batch_norm hardtanh relu6 silu gelu sigmoid tanh dropout add sub mul div leaky_relu elu"
+    " hardswish hardsigmoid mish selu layer_norm clone contiguous softmax detach group_norm".split()
 )
 # (N, C, H, W) in and out by definition.
 _ON_IMAGES = frozenset(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fullgrad_lightning.decomposition.axes.layout import Spatial
 from fullgrad_lightning.decomposition.consumers.audit import report_incompleteness
 from fullgrad_lightning.decomposition.consumers.budget import (
     AttributionBudget,
@@ -18,7 +19,7 @@ from fullgrad_lightning.decomposition.operations.rules import Kind
 from fullgrad_lightning.decomposition.stream import Model, run, whole_or_one_by_one
 from fullgrad_lightning.decomposition.target import Target
 from fullgrad_lightning.decomposition.tracing.records import Record, pairing, per_sample
-from fullgrad_lightning.decomposition.tracing.sites import Site, Spatial
+from fullgrad_lightning.decomposition.tracing.sites import Site
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class BiasGradient:
             is ``not_localized``. Where samples had to be decomposed one by one, their values are
             stacked; if their shapes differ, only their sums, (N,), are kept.
         kind: Where the bias comes from; see ``Site``.
-        spatial: ``"NCHW"`` or ``"NHWC"`` where the values lie on the image, else ``None``.
+        spatial: ``"NCHW"``, ``"NHWC"`` or ``"tokens"`` where the values lie on the image, else
+            ``None``.
     """
 
     values: Tensor

@@ -49,10 +49,8 @@ class _ChannelSums:
         return True
 
     def receive(self, record: Record, gradient: Tensor) -> None:
-        if record.site.spatial is not None:
-            values = pairing(gradient, record.bias(gradient))
-            if record.site.spatial == "NHWC":
-                values = values.permute(0, 3, 1, 2)
+        if record.site.layout is not None:
+            values = record.site.layout.fold(pairing(gradient, record.bias(gradient)))
             self.maps[record.site] = values.sum(1, keepdim=True)
 
     def receive_unlocalized(self, site: Site, term: Tensor) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes.places import SAMPLE, cut, dimension_of
-from fullgrad_lightning.decomposition.axes.propagation import Operand
+from fullgrad_lightning.decomposition.axes.places import SAMPLE, Operand, cut, dimension_of
 from fullgrad_lightning.decomposition.operations.calls import Call
 
 

@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes.places import SAMPLE, Axis, sum_per_sample
-from fullgrad_lightning.decomposition.axes.propagation import Operand
+from fullgrad_lightning.decomposition.axes.places import SAMPLE, Axis, Operand, sum_per_sample
 from fullgrad_lightning.decomposition.operations.calls import Call, memory_of
 from fullgrad_lightning.decomposition.operations.linearize import NotLocalizable, pulled_back
 from fullgrad_lightning.decomposition.operations.rules import Rule

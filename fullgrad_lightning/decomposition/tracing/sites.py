@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from torch import nn
 
+from fullgrad_lightning.decomposition.axes.layout import Layout, Spatial
 from fullgrad_lightning.decomposition.axes.places import Axis
 from fullgrad_lightning.decomposition.operations.rules import Kind
-
-Spatial = Literal["NCHW", "NHWC"]
 
 
 @dataclass(frozen=True)
@@ -27,8 +25,8 @@ class Site:
             convolutions, linear maps and norms; ``nonlinearity`` and ``product`` are implicit;
             ``constant`` is an added or inserted constant; ``not_localized`` is a bias known only
             as one number per sample.
-        spatial: How the values lie on the image, ``"NCHW"`` or ``"NHWC"``; ``None`` if they do not
-            (vectors, attention scores, windows, 1×1 maps).
+        layout: How the values lie on the image; ``None`` if they do not (vectors, attention
+            scores, windows, 1×1 maps).
         shape: Shape of the values.
         position: Rank in the order of execution.
         sample_axis: Where the values hold the batch; ``None`` if that could not be followed.
@@ -37,14 +35,19 @@ class Site:
     name: str
     op: str
     kind: Kind
-    spatial: Spatial | None
+    layout: Layout | None
     shape: tuple[int, ...]
     position: int
     sample_axis: Axis | None
 
+    @property
+    def spatial(self) -> Spatial | None:
+        """``"NCHW"``, ``"NHWC"`` or ``"tokens"``; ``None`` for what is not on the image."""
+        return self.layout.name if self.layout else None
+
     def without_place(self) -> Site:
         """The same site, of which only one number per sample is known."""
-        return replace(self, kind="not_localized", spatial=None)
+        return replace(self, kind="not_localized", layout=None)
 
 
 class SiteNames:

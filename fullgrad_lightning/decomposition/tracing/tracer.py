@@ -18,15 +18,16 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
+from fullgrad_lightning.decomposition.axes.layout import layout_on_image
 from fullgrad_lightning.decomposition.axes.places import (
     ONE_SAMPLE,
     SAMPLE,
     Axes,
     Axis,
+    Operand,
     axes_of_input,
-    spatial_layout,
 )
-from fullgrad_lightning.decomposition.axes.propagation import Operand, axes_of_output
+from fullgrad_lightning.decomposition.axes.propagation import axes_of_output
 from fullgrad_lightning.decomposition.operations.calls import (
     Call,
     expanded,
@@ -161,7 +162,7 @@ class Tracer(TorchFunctionMode):
         path, module = scope or self._scopes[-1]
         self._position += 1
         name = self._names.name(path, module, op)
-        layout = spatial_layout(shape, axes)
+        layout = layout_on_image(shape, axes)
         return Site(name, op, kind, layout, tuple(shape), self._position, axes.get(SAMPLE))
 
     def _run(self, call: Call, args: Any, kwargs: Any) -> Any:

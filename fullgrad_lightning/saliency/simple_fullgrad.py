@@ -1,0 +1,38 @@
+"""SimpleFullGrad: gradients of the features in place of bias-gradients."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fullgrad_lightning.saliency.accumulate import Accumulator, Sites
+from fullgrad_lightning.saliency.fullgrad import FullGrad
+from fullgrad_lightning.saliency.postprocess import Postprocess
+
+
+@dataclass(frozen=True)
+class SimpleFullGrad(FullGrad):
+    """FullGrad with the gradients of intermediate features instead of bias-gradients.
+
+    ψ(∇ₓf ⊙ x) + Σ_l Σ_c ψ(∂f/∂y_{l,c}) over the outputs y of the convolutions that have a bias and
+    of the batch norms, as released by the authors of FullGrad. Under ``postprocess="paper"`` it
+    would be FullGrad itself: a bias that is constant on its channel cancels.
+
+    Args:
+        postprocess: As in ``FullGrad``; the released code uses ``"idiap"``.
+        sites: ``"bias"``; no other place has a feature to speak of.
+        interpolation, multiply_by_input, placement: As in ``FullGrad``.
+    """
+
+    postprocess: str | Postprocess = "idiap"
+    sites: Sites | None = "bias"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.sites_taken != "bias":
+            raise ValueError(
+                "SimpleFullGrad is defined on the outputs of convolutions and batch norms: "
+                f"sites must be 'bias', got {self.sites!r}. Use FullGrad for all sites."
+            )
+
+    def accumulator(self, n: int) -> Accumulator:
+        return Accumulator(n, self.psi, "bias", self.placement, use_bias=False)

@@ -1,0 +1,111 @@
+"""SmoothFullGrad: full-gradients averaged over noisy copies of the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from fullgrad_lightning.decomposition import Model, Target
+from fullgrad_lightning.decomposition.stream import run
+from fullgrad_lightning.decomposition.tracing.records import Record, SampleAxisLost
+from fullgrad_lightning.saliency.accumulate import Accumulator
+from fullgrad_lightning.saliency.draws import gaussian_noise, noise_scale, sample_ids_of
+from fullgrad_lightning.saliency.fullgrad import FullGrad, join_maps
+from fullgrad_lightning.saliency.method import (
+    fixed_target,
+    noise_options,
+    positive_integer,
+    select_targets,
+    validate_images,
+)
+
+
+@dataclass(frozen=True)
+class SmoothFullGrad(FullGrad):
+    """FullGrad of site maps that were averaged, signed, over noisy copies, before ψ.
+
+    As released by the authors of FullGrad, after SmoothGrad (Smilkov et al. 2017). The target is
+    fixed once on the clean image. All draws of one image run in one batch, so that each bias-
+    gradient is averaged and reduced as it appears; if they have to be split, their averages, of the
+    size of one image's activations, are kept.
+
+    Args:
+        postprocess, sites, interpolation, multiply_by_input, placement: As in ``FullGrad``.
+        n_samples: Number of noisy copies of each image.
+        noise_level: Standard deviation of the noise, as a share of each image's own range.
+        seed: Of the noise; draw i of a sample depends on (seed, sample id, i) alone.
+        internal_batch_size: The most noisy copies that run at once: what bounds the memory.
+    """
+
+    n_samples: int = 25
+    noise_level: float = 0.15
+    seed: int = 0
+    internal_batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        noise_options(self.n_samples, self.noise_level, self.seed)
+        positive_integer("internal_batch_size", self.internal_batch_size)
+
+    def __call__(
+        self, model: Model, x: Tensor, target: Target = None, *, sample_ids: Tensor | None = None
+    ) -> Tensor:
+        """As ``FullGrad``; the noise of a sample depends on its id, see ``SaliencyMethod``."""
+        model = validate_images(model, x, target)
+        ids = sample_ids_of(x, sample_ids)
+        target = fixed_target(model, x, target)
+        return join_maps([self._map(model, x, target, i, ids[i]) for i in range(x.shape[0])])
+
+    def _map(self, model: Model, x: Tensor, target: Target, i: int, sample_id: int) -> Tensor:
+        clean = x[i].detach()
+        target = select_targets(target, torch.tensor([i]))
+        try:
+            return self._averaged(model, clean, target, sample_id, self.internal_batch_size)
+        except SampleAxisLost:
+            return self._averaged(model, clean, target, sample_id, 1)
+
+    def _averaged(
+        self, model: Model, clean: Tensor, target: Target, sample_id: int, at_once: int
+    ) -> Tensor:
+        consumer = _Average(1, self.psi, self.sites_taken, self.placement, draws=self.n_samples)
+        input_term = torch.zeros_like(clean)
+        for first in range(0, self.n_samples, at_once):
+            draws = range(first, min(first + at_once, self.n_samples))
+            noise = gaussian_noise(clean, self.seed, sample_id, draws)
+            noisy = clean + noise_scale(clean[None], self.noise_level) * noise
+            consumer.samples = len(draws)
+            repeated = select_targets(target, torch.zeros(len(draws), dtype=torch.int64))
+            gradient = run(model, noisy, repeated, consumer).input_gradient
+            term = gradient * noisy if self.multiply_by_input else gradient
+            input_term += term.sum(0) / self.n_samples
+        consumer.reduce_all()
+        return self.finished(consumer, input_term[None])
+
+
+@dataclass
+class _Average(Accumulator):
+    """Averages the values of each site over all draws before they are reduced."""
+
+    draws: int = 1
+    means: dict[str, Tensor] = field(default_factory=dict)
+
+    def receive(self, record: Record, gradient: Tensor) -> None:
+        if record.site.sample_axis is None:
+            raise SampleAxisLost
+        values = self.placed(record, gradient)
+        if values is None:
+            return
+        mean = values.sum(0, keepdim=True) / self.draws
+        if self.samples == self.draws:  # none are to come: reduce it at once
+            self.add(mean)
+        elif record.site.name in self.means:
+            self.means[record.site.name] += mean
+        else:
+            self.means[record.site.name] = mean
+
+    def reduce_all(self) -> None:
+        """Reduces what was kept."""
+        for mean in self.means.values():
+            self.add(mean)
