@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import torch
@@ -27,39 +27,49 @@ def undisturbed(model: object, x: Tensor, *, frozen: bool = True) -> Iterator[No
             with respect to their own.
     """
     owner = getattr(model, "__self__", model)  # of a bound method, the module
-    network = owner if isinstance(owner, nn.Module) else nn.Module()
+    modules = list(owner.modules()) if isinstance(owner, nn.Module) else []
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         stack.enter_context(_compiled_code_off())
-        stack.enter_context(_rng_kept(network, x))
-        stack.enter_context(_buffers_kept(network))
-        stack.enter_context(_eval_mode(network))
+        stack.enter_context(_rng_kept(modules, x))
+        stack.enter_context(_buffers_kept(modules))
+        stack.enter_context(_eval_mode(modules))
         if frozen:
-            stack.enter_context(_parameters_frozen(network))
-        for module in network.modules():
+            stack.enter_context(_parameters_frozen(modules))
+        for module in modules:
             if isinstance(module, nn.parallel.DistributedDataParallel):
                 stack.enter_context(module.no_sync())  # its reducer waits for nothing
         yield
 
 
+Modules = Sequence[nn.Module]
+
+
+def _parameters(modules: Modules) -> Iterator[nn.Parameter]:
+    return (p for module in modules for p in module._parameters.values() if p is not None)
+
+
 @contextmanager
-def _eval_mode(model: nn.Module) -> Iterator[None]:
+def _eval_mode(modules: Modules) -> Iterator[None]:
     # The flags one by one: .train() and .eval() of a user's class may do more than set them.
-    flags = [(module, module.training) for module in model.modules()]
+    training = [module for module in modules if module.training]
     try:
-        for module, _ in flags:
+        for module in training:
             module.training = False
         yield
     finally:
-        for module, training in flags:
-            module.training = training
+        for module in modules:
+            if module.training:
+                module.training = False
+        for module in training:
+            module.training = True
 
 
 @contextmanager
-def _parameters_frozen(model: nn.Module) -> Iterator[None]:
+def _parameters_frozen(modules: Modules) -> Iterator[None]:
     # With trainable weights, layers would keep their inputs for weight gradients nobody wants.
-    trainable = [p for p in model.parameters() if p.requires_grad and p.is_leaf]
+    trainable = [p for p in _parameters(modules) if p.requires_grad and p.is_leaf]
     try:
         for parameter in trainable:
             parameter.requires_grad_(False)
@@ -70,8 +80,8 @@ def _parameters_frozen(model: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def _buffers_kept(model: nn.Module) -> Iterator[None]:
-    slots = [(module._buffers, dict(module._buffers)) for module in model.modules()]
+def _buffers_kept(modules: Modules) -> Iterator[None]:
+    slots = [(module._buffers, dict(module._buffers)) for module in modules]
     copies = [(b, b.clone()) for _, before in slots for b in before.values() if b is not None]
     try:
         yield
@@ -79,18 +89,32 @@ def _buffers_kept(model: nn.Module) -> Iterator[None]:
         for slot, before in slots:
             slot.clear()
             slot.update(before)
-        for buffer, copy in copies:
-            # By value: writes through .data and NumPy leave the version counter as it is.
+        for buffer, copy in _changed(copies):
             if buffer.shape != copy.shape:
                 buffer.data = copy
-            elif not torch.equal(buffer, copy):
+            else:
                 with torch.no_grad(), torch.inference_mode(buffer.is_inference()):
                     buffer.copy_(copy)
 
 
+def _changed(copies: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+    # By value: writes through .data and NumPy leave the version counter as it is.
+    changed, remote = [], []
+    for buffer, copy in copies:
+        if buffer.shape != copy.shape or (buffer.is_cpu and not torch.equal(buffer, copy)):
+            changed.append((buffer, copy))
+        elif not buffer.is_cpu:
+            remote.append((buffer, copy))
+    if remote:  # asked once, not once for each buffer: a GPU has to be waited for
+        differ = torch.stack([(b != c).any().to(remote[0][0].device) for b, c in remote]).tolist()
+        changed += [pair for pair, differs in zip(remote, differ, strict=True) if differs]
+    return changed
+
+
 @contextmanager
-def _rng_kept(model: nn.Module, x: Tensor) -> Iterator[None]:
-    devices = {t.device for t in (x, *model.parameters(), *model.buffers())}
+def _rng_kept(modules: Modules, x: Tensor) -> Iterator[None]:
+    buffers = (b for module in modules for b in module._buffers.values() if b is not None)
+    devices = {t.device for t in (x, *_parameters(modules), *buffers)}
     with ExitStack() as stack:
         stack.enter_context(torch.random.fork_rng([], device_type="cuda"))  # the CPU's, always
         for kind in {device.type for device in devices} & {"cuda", "xpu"}:

@@ -68,14 +68,20 @@ def _usual(call: Call, operands: Sequence[Operand], out: Tensor) -> Axes | None:
     if call.op in _ELEMENTWISE:
         same = all(o.tensor.shape == out.shape and o.axes == first.axes for o in operands)
         return first.axes if same else None
-    if call.op not in _ON_IMAGES or len(operands) > 1 or not out.ndim == 4 == first.tensor.ndim:
+    channels = call.op == "cat" and call.argument(1, "dim", 0) in (1, -3)
+    if out.ndim != 4 or not (channels or (call.op in _ON_IMAGES and len(operands) == 1)):
         return None
-    axes, shape, n = first.axes, first.tensor.shape, out.shape[0]
-    if SAMPLE not in axes or not lies_on_image(shape, axes, 2, 3) or shape[0] != n:
+    n, places = out.shape[0], set()
+    for operand in operands:
+        axes, shape = operand.axes, operand.tensor.shape
+        places.add((axes.get(HEIGHT), axes.get(WIDTH)))
+        if len(shape) != 4 or len(axes) > 3 or len(places) > 1 or SAMPLE not in axes:
+            return None
+        if shape[0] != n or axes[SAMPLE].size not in (1, n) or not covers(shape, axes[SAMPLE], 0):
+            return None
+    if not lies_on_image(first.tensor.shape, first.axes, 2, 3):
         return None
-    if len(axes) > 3 or axes[SAMPLE].size not in (1, n) or not covers(shape, axes[SAMPLE], 0):
-        return None
-    sample = axes[SAMPLE] if n == 1 else Axis((Part(n, prod(out.shape[1:])),))
+    sample = first.axes[SAMPLE] if n == 1 else Axis((Part(n, prod(out.shape[1:])),))
     return {SAMPLE: sample, **image_axes(out.shape)}
 
 

@@ -83,4 +83,4 @@ def _rule_for_all(call: Call) -> Rule:
     rule = bias_rule(call)
     if rule is None:
         return Rule("constant", lambda frozen, _output: torch.zeros(()), keeps="values")
-    return replace(rule, keeps="values", finite=False)
+    return replace(rule, keeps="values", finite=False, settled=False)

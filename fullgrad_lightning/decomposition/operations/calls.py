@@ -52,6 +52,9 @@ class Call:
         return self.arguments(self.leaves)
 
     def arguments(self, leaves: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if isinstance(self.structure, tuple):
+            n = len(leaves) - len(self.structure)
+            return tuple(leaves[:n]), dict(zip(self.structure, leaves[n:], strict=True))
         args, kwargs = pytree.tree_unflatten(list(leaves), self.structure)
         return args, kwargs
 
@@ -70,10 +73,11 @@ class Call:
         first = list(self.leaves[:1]) if self.in_place else []
         return tensors((first, self.own_arguments[1].get("out")))
 
-    def frozen(self, keep_values: bool, copy: bool = False) -> Call:
+    def frozen(self, keep_values: bool, copy: bool = False, rescue: bool = True) -> Call:
         """The call without its tensors' histories, and without the values that are not needed.
 
-        An in-place operation is about to overwrite its first operand, which is copied therefore.
+        An in-place operation is about to overwrite its first operand, which is copied therefore,
+        unless there is no need to ``rescue`` it.
         """
         leaves = list(self.leaves)
         for i, leaf in enumerate(leaves):
@@ -82,7 +86,7 @@ class Call:
             if i in self.active and not keep_values:
                 leaves[i] = Shape(leaf.shape, leaf.dtype, leaf.device)
             else:
-                overwritten = self.in_place and i == 0
+                overwritten = self.in_place and i == 0 and rescue
                 leaves[i] = leaf.detach().clone() if copy or overwritten else leaf.detach()
         return replace(self, leaves=tuple(leaves))
 
@@ -111,6 +115,8 @@ def tensors(result: object) -> list[Tensor]:
     """All tensors in the result of a call, in order."""
     if isinstance(result, Tensor):
         return [result]
+    if result is None:
+        return []
     return [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
 
 
@@ -124,7 +130,7 @@ def memory_of(tensor: Tensor) -> int | None:
 
 def observe(func: Function, args: Any, kwargs: Any, descends: Callable[[Tensor], bool]) -> Call:
     """Describes a call that is about to be made."""
-    leaves, structure = pytree.tree_flatten((args, kwargs))
+    leaves, structure = _flattened(args, kwargs)
     active = tuple(
         i
         for i, leaf in enumerate(leaves)
@@ -137,6 +143,19 @@ def observe(func: Function, args: Any, kwargs: Any, descends: Callable[[Tensor],
     if active and op in _RANDOM:
         random_state = _random(device).get_rng_state()
     return Call(func, op, in_place, tuple(leaves), structure, active, autocast, random_state)
+
+
+def _flattened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
+    """All leaves of the arguments, and how to put them together again.
+
+    Where no container can hold a tensor, as in most calls, arguments are leaves themselves, and
+    their structure is the names of those given by name.
+    """
+    leaves = (*args, *kwargs.values())
+    for leaf in leaves:
+        if isinstance(leaf, (tuple, list, dict)) and not all(type(e) is int for e in leaf):
+            return pytree.tree_flatten((args, kwargs))
+    return leaves, tuple(kwargs)
 
 
 def _random(device: str) -> Any:

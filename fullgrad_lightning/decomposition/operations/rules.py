@@ -20,8 +20,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from fullgrad_lightning.decomposition.operations.calls import Call, tensors
+from fullgrad_lightning.decomposition.operations.closed_forms import closed_form
 from fullgrad_lightning.decomposition.operations.linearize import implicit_bias
 
 Kind = Literal["parameter", "normalization", "nonlinearity", "product", "constant", "not_localized"]
@@ -34,14 +36,17 @@ class Rule:
     Attributes:
         kind: The kind of site.
         bias: ``(frozen call, number of the output) -> b``, broadcastable to that output.
-        keeps: What the frozen call must hold: the values of its activations, or their shapes.
+        keeps: What the frozen call must hold: the values of its activations, or their shapes. With
+            ``"either"``, the result will do for an operand that it overwrites.
         finite: Whether b is finite wherever parameters are (else 0·∞ has to be taken as 0).
+        settled: Whether b is known already, whatever happens to the operands.
     """
 
     kind: Kind
     bias: Callable[[Call, int], Tensor]
-    keeps: Literal["values", "shapes"] = "shapes"
+    keeps: Literal["values", "shapes", "either"] = "shapes"
     finite: bool = False
+    settled: bool = False
 
 
 Rules = Callable[[Call], Rule | None]
@@ -57,7 +62,12 @@ def bias_rule(call: Call) -> Rule | None:
         return _affine(call)
     degree = homogeneity(call)
     if degree is None:
-        return Rule(_kind(call.op), implicit_bias, keeps="values")
+        if call.op in ("hardtanh", "relu6") and call.active == (0,):
+            return Rule("nonlinearity", _clamped, keeps="either", finite=True)
+        exact = closed_form(call)
+        return Rule(
+            _kind(call.op), exact or implicit_bias, keeps="values", finite=exact is not None
+        )
     if degree == 1:
         return None
     return Rule(
@@ -103,7 +113,7 @@ def _convolution(call: Call) -> Rule | None:
         return None
     spatial = weight.ndim - 2
     b = bias.detach().clone().reshape(-1, *[1] * spatial)  # may be overwritten afterwards
-    return Rule("parameter", lambda _call, _output: b, finite=True)
+    return Rule("parameter", lambda _call, _output: b, finite=True, settled=True)
 
 
 def _batch_norm(call: Call) -> Rule:
@@ -113,11 +123,11 @@ def _batch_norm(call: Call) -> Rule:
     )
     if any(call.is_active(constant) for constant in (gamma, beta, mean, variance)):
         return Rule("normalization", implicit_bias, keeps="values")
-    b = -mean.detach() / torch.sqrt(variance.detach() + call.argument(7, "eps"))
-    b = b if gamma is None else b * gamma.detach()
-    b = b if beta is None else b + beta.detach()
+    # It is affine in eval mode, so that b = op(0): one call, cheaper than its formula.
+    zero = mean.detach().new_zeros(1, mean.numel())
+    b = F.batch_norm(zero, mean, variance, gamma, beta, eps=call.argument(7, "eps")).detach()
     b = b.reshape(-1, *[1] * (x.ndim - 2))
-    return Rule("normalization", lambda _call, _output: b, finite=True)
+    return Rule("normalization", lambda _call, _output: b, finite=True, settled=True)
 
 
 def _affine(call: Call) -> Rule | None:
@@ -156,6 +166,16 @@ def _euler(degree: float) -> Callable[[Call, int], Tensor]:
         return (1 - degree) * y
 
     return bias
+
+
+def _clamped(call: Call, _output: int) -> Tensor:
+    low, high = (
+        (0.0, 6.0)
+        if call.op == "relu6"
+        else (call.argument(1, "min_val", -1.0), call.argument(2, "max_val", 1.0))
+    )
+    x: Tensor = call.leaves[0]
+    return x.clamp(low, high).mul_((x <= low).logical_or_(x >= high))
 
 
 def _degree_of_quotient(call: Call) -> float | None:

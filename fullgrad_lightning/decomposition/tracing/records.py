@@ -107,7 +107,7 @@ class Record:
     def settle(self) -> None:
         """Computes the bias now: what it depends on is about to be overwritten."""
         call = self._call
-        if self._settled is not None or call is None or self._rule.finite:
+        if self._settled is not None or call is None or self._rule.settled:
             return
         try:
             self._settled = self._rule.bias(call, self._output).clone()
@@ -117,7 +117,7 @@ class Record:
 
     def storages(self) -> set[int]:
         """The memory that the bias depends on."""
-        leaves = () if self._call is None or self._rule.finite else self._call.leaves
+        leaves = () if self._call is None or self._rule.settled else self._call.leaves
         found = {memory_of(leaf) for leaf in leaves if isinstance(leaf, Tensor)}
         return {memory for memory in found if memory is not None}
 

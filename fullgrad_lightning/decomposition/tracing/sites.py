@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -67,10 +68,16 @@ class SiteNames:
 
 def is_the_module_itself(module: nn.Module, op: str) -> bool:
     """Whether ``op`` is what ``module`` is: ``conv2d`` of a Conv2d, ``gelu`` of a GELU."""
-    if {name for name, _ in module.named_children()} - {"parametrizations"}:
+    if module._modules and set(module._modules) - {"parametrizations"}:
         return False
-    return _bare(op) in {_bare(cls.__name__) for cls in type(module).__mro__}
+    return _bare(op) in _class_names(type(module).__mro__)
 
 
+@functools.cache
+def _class_names(classes: tuple[type, ...]) -> frozenset[str]:
+    return frozenset(_bare(cls.__name__) for cls in classes)
+
+
+@functools.cache
 def _bare(name: str) -> str:
     return re.sub(r"\d+d?$", "", name.lower().replace("_", ""))

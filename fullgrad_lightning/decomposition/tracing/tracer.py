@@ -8,13 +8,19 @@ brings the gradient there, the bias is computed and handed to a consumer, and fo
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.module import (
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+)
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
@@ -36,6 +42,7 @@ from fullgrad_lightning.decomposition.operations.calls import (
     op_name,
     tensors,
 )
+from fullgrad_lightning.decomposition.operations.closed_forms import saves_operand
 from fullgrad_lightning.decomposition.operations.rules import Kind, Rule, Rules, bias_rule
 from fullgrad_lightning.decomposition.tracing.batch_norm import (
     mend_batch_norm_backward,
@@ -81,6 +88,7 @@ class Tracer(TorchFunctionMode):
         self._names = SiteNames()
         self._pending = Pending()
         self._open: list[Any] = []  # composite operations whose bodies are running
+        self._paths: dict[int, str] = {}
         self._scopes: list[Scope] = [("", None)]
         self._position = 0
         self._keep(inlet)
@@ -96,14 +104,20 @@ class Tracer(TorchFunctionMode):
         """Watches all calls made inside, and knows in which module of ``model`` they are made."""
         with ExitStack() as stack:
             if isinstance(model, nn.Module):
-                for path, module in model.named_modules():
-                    # torch.compile wraps a module in another of this name.
-                    path = ".".join(name for name in path.split(".") if name != "_orig_mod")
-                    enter, leave = self._enter(path, module), self._leave
-                    pre = module.register_forward_pre_hook(enter, prepend=True)
-                    post = module.register_forward_hook(leave, always_call=True)
-                    stack.callback(pre.remove)
-                    stack.callback(post.remove)
+                # torch.compile wraps a module in another of this name.
+                self._paths = {
+                    id(module): ".".join(n for n in path.split(".") if n != "_orig_mod")
+                    for path, module in model.named_modules()
+                }
+                # Two hooks for all modules: a pair for each costs more than small layers do. Compiled
+                # modules, which run eagerly here, would warn of them.
+                stack.enter_context(warnings.catch_warnings())
+                warnings.filterwarnings(
+                    "ignore", "Using `torch.compile.* global hooks", UserWarning
+                )
+                stack.callback(register_module_forward_pre_hook(self._enter).remove)
+                hook = register_module_forward_hook(self._leave, always_call=True)
+                stack.callback(hook.remove)
             stack.enter_context(self)
             yield
 
@@ -159,9 +173,14 @@ class Tracer(TorchFunctionMode):
         self, op: str, kind: Kind, shape: torch.Size, axes: Axes, scope: Scope | None = None
     ) -> Site:
         """A new site, made by ``op`` in the module that is running or was then."""
+        return self._site(self._name(op, scope), op, kind, shape, axes)
+
+    def _name(self, op: str, scope: Scope | None = None) -> str:
         path, module = scope or self._scopes[-1]
         self._position += 1
-        name = self._names.name(path, module, op)
+        return self._names.name(path, module, op)
+
+    def _site(self, name: str, op: str, kind: Kind, shape: torch.Size, axes: Axes) -> Site:
         layout = layout_on_image(shape, axes)
         return Site(name, op, kind, layout, tuple(shape), self._position, axes.get(SAMPLE))
 
@@ -172,13 +191,18 @@ class Tracer(TorchFunctionMode):
         rule = self._rules(call)
         if rule is not None and not self._wants(call.op, rule.kind):
             rule = None
-        frozen = call.frozen(rule.keeps == "values", copy=self.everything) if rule else None
+        frozen, saved = None, not self.everything and saves_operand(call)
+        if rule is not None and not rule.settled:
+            rescue = not saved and rule.keeps != "either"
+            frozen = call.frozen(rule.keeps != "shapes", copy=self.everything, rescue=rescue)
         base = call.leaves[0]._base if call.in_place else None
         base_axes = None
         if base is not None and base.requires_grad and self.descends(base):
             base_axes = self.axes(base)
         result = _execute(call, args, kwargs)
-        if rule is not None and len(_differentiable(result)) > 1:
+        if frozen is not None and saved:
+            frozen = replace(frozen, leaves=(result.grad_fn._saved_self, *frozen.leaves[1:]))
+        if rule is not None and type(result) is not Tensor and len(_differentiable(result)) > 1:
             # One output may be computed from another (h from c): the gradients that come from
             # outside are told apart behind a copy.
             result = pytree.tree_map(_copy, result)
@@ -189,7 +213,7 @@ class Tracer(TorchFunctionMode):
             axes = self._made(out, axes_of_output(call, operands, out))
             if call.op == "batch_norm":
                 mend_batch_norm_backward(call.leaves[0], out)
-            site = self.site(call.op, rule.kind if rule else "constant", out.shape, axes)
+            name = self._name(call.op)
             if base is not None:
                 self.graph.claim(base)
                 if base_axes is None:
@@ -197,6 +221,7 @@ class Tracer(TorchFunctionMode):
                 else:
                     self._made(base, base_axes)
             if rule is not None:
+                site = self._site(name, call.op, rule.kind, out.shape, axes)
                 record = Record(site, rule, frozen, number, operands, out)
                 self.records.append(record)
                 self._pending.add(record)
@@ -225,7 +250,7 @@ class Tracer(TorchFunctionMode):
     def _operands(self, call: Call) -> list[Operand]:
         indices = [i for i, leaf in enumerate(call.leaves) if isinstance(leaf, Tensor)]
         return [
-            Operand(call.leaves[i].detach(), self.axes(call.leaves[i]), indices.index(i))
+            Operand(call.leaves[i], self.axes(call.leaves[i]), indices.index(i))
             for i in call.active
         ]
 
@@ -249,13 +274,15 @@ class Tracer(TorchFunctionMode):
         if self.everything:
             self.values[edge_of(tensor)] = tensor.detach().clone()
 
-    def _enter(self, path: str, module: nn.Module) -> Callable[..., None]:
-        return lambda *_: self._scopes.append((path, module))
+    def _enter(self, module: nn.Module, _inputs: object) -> None:
+        if (path := self._paths.get(id(module))) is not None:
+            self._scopes.append((path, module))
 
-    def _leave(self, _module: nn.Module, _inputs: object, output: object) -> None:
-        for tensor in _differentiable(output):
-            self.descends(tensor)  # what nobody saw was made in this module
-        self._scopes.pop()
+    def _leave(self, module: nn.Module, _inputs: object, output: object) -> None:
+        if id(module) in self._paths:
+            for tensor in _differentiable(output):
+                self.descends(tensor)  # what nobody saw was made in this module
+            self._scopes.pop()
 
 
 def _execute(call: Call, args: Any, kwargs: Any) -> Any:
@@ -271,6 +298,8 @@ def _inside_functorch() -> bool:
 
 
 def _differentiable(result: object) -> list[Tensor]:
+    if type(result) is Tensor:
+        return [result] if result.requires_grad else []
     return [tensor for tensor in tensors(result) if tensor.requires_grad]
 
 

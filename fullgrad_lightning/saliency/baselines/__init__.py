@@ -1,0 +1,1 @@
+"""The methods that FullGrad is compared with."""
