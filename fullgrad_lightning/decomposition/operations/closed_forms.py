@@ -36,8 +36,11 @@ def closed_form(call: Call) -> ClosedForm | None:
 
 def saves_operand(call: Call) -> bool:
     """Whether autograd itself keeps what the call overwrites: no need for another copy."""
-    alone = call.op in ("silu", "hardswish") and call.active == (0,)
-    return call.in_place and alone and call.leaves[0]._base is None
+    if not call.in_place or call.op not in ("silu", "hardswish") or call.active != (0,):
+        return False
+    # Under hooks on saved tensors (checkpointing), to look at one is to compute it again.
+    hooks = torch._C._autograd._top_saved_tensors_default_hooks(False)
+    return hooks is None and call.leaves[0]._base is None
 
 
 def _silu(call: Call, _output: int) -> Tensor:

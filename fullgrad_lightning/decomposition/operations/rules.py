@@ -125,7 +125,8 @@ def _batch_norm(call: Call) -> Rule:
         return Rule("normalization", implicit_bias, keeps="values")
     # It is affine in eval mode, so that b = op(0): one call, cheaper than its formula.
     zero = mean.detach().new_zeros(1, mean.numel())
-    b = F.batch_norm(zero, mean, variance, gamma, beta, eps=call.argument(7, "eps")).detach()
+    with torch.no_grad():
+        b = F.batch_norm(zero, mean, variance, gamma, beta, eps=call.argument(7, "eps"))
     b = b.reshape(-1, *[1] * (x.ndim - 2))
     return Rule("normalization", lambda _call, _output: b, finite=True, settled=True)
 
