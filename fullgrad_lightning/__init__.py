@@ -14,6 +14,7 @@ from fullgrad_lightning.decomposition import (
     layer_maps,
 )
 from fullgrad_lightning.saliency.fullgrad import FullGrad
+from fullgrad_lightning.saliency.registry import saliency_method, saliency_methods
 from fullgrad_lightning.saliency.simple_fullgrad import SimpleFullGrad
 from fullgrad_lightning.saliency.smooth_fullgrad import SmoothFullGrad
 
@@ -28,5 +29,7 @@ __all__ = [
     "attribution_budget",
     "full_gradients",
     "layer_maps",
+    "saliency_method",
+    "saliency_methods",
 ]
 __version__ = "0.1.0"

@@ -56,6 +56,11 @@ def map_dtype(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
+def map_of(attributions: Tensor) -> Tensor:
+    """Σ_c |a_c|: attributions of the pixels of each channel, (N, C, H, W), as (N, 1, H, W)."""
+    return attributions.detach().abs().sum(1, keepdim=True).to(map_dtype(attributions))
+
+
 def fixed_target(model: Model, x: Tensor, target: Target) -> Target:
     """The target with the top class of each clean sample in place of ``None``.
 

@@ -109,8 +109,8 @@ class Tracer(TorchFunctionMode):
                     id(module): ".".join(n for n in path.split(".") if n != "_orig_mod")
                     for path, module in model.named_modules()
                 }
-                # Two hooks for all modules: a pair for each costs more than small layers do. Compiled
-                # modules, which run eagerly here, would warn of them.
+                # Two hooks for all modules: a pair for each costs more than small layers do.
+                # Compiled modules, which run eagerly here, would warn of them.
                 stack.enter_context(warnings.catch_warnings())
                 warnings.filterwarnings(
                     "ignore", "Using `torch.compile.* global hooks", UserWarning

@@ -1,0 +1,39 @@
+"""The input gradient, alone and times the input."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fullgrad_lightning.decomposition import Model, Target, undisturbed
+from fullgrad_lightning.saliency.method import input_gradient_of, map_of, validate_images
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputGradient:
+    """Σ_c |∇ₓf| (Simonyan et al. 2014, summed over colours instead of their maximum)."""
+
+    def __call__(
+        self, model: Model, x: Tensor, target: Target = None, *, sample_ids: Tensor | None = None
+    ) -> Tensor:
+        """Maps, (N, 1, H, W); see ``SaliencyMethod``."""
+        model = validate_images(model, x, target)
+        with undisturbed(model, x):
+            return map_of(input_gradient_of(model, x, target))
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputXGradient:
+    """Σ_c |∇ₓf ⊙ x| (Shrikumar et al. 2016)."""
+
+    def __call__(
+        self, model: Model, x: Tensor, target: Target = None, *, sample_ids: Tensor | None = None
+    ) -> Tensor:
+        """Maps, (N, 1, H, W); see ``SaliencyMethod``."""
+        model = validate_images(model, x, target)
+        with undisturbed(model, x), torch.no_grad():
+            with torch.enable_grad():
+                gradient = input_gradient_of(model, x, target)
+            return map_of(gradient * x)

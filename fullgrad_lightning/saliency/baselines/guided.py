@@ -1,0 +1,67 @@
+"""Guided backpropagation through every ReLU, whoever calls it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fullgrad_lightning.decomposition import Model, Target, undisturbed
+from fullgrad_lightning.saliency.method import explained_output, map_of, validate_images
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuidedBackprop:
+    """Σ_c of |∇ₓf| where every ReLU passes positive gradients only (Springenberg et al. 2015).
+
+    ReLUs are found in the autograd graph: modules, functions and in-place calls alike, and ReLU6.
+    Where there is none, the map is that of the plain gradient, and a warning says so.
+    """
+
+    def __call__(
+        self, model: Model, x: Tensor, target: Target = None, *, sample_ids: Tensor | None = None
+    ) -> Tensor:
+        """Maps, (N, 1, H, W); see ``SaliencyMethod``."""
+        model = validate_images(model, x, target)
+        with undisturbed(model, x):
+            leaf = x.detach().clone().requires_grad_()
+            f = explained_output(model, target)(leaf.clone())
+            rectifiers = [node for node in _nodes(f.grad_fn) if _is_relu(node)]
+            for node in rectifiers:
+                node.register_hook(
+                    lambda inputs, _: tuple(None if g is None else g.clamp(min=0) for g in inputs)
+                )
+            (gradient,) = torch.autograd.grad(f.sum(), leaf, allow_unused=True)
+        if not rectifiers:
+            warnings.warn(
+                "Guided backpropagation found no ReLU in this model: the map is that of the plain "
+                "input gradient.",
+                stacklevel=2,
+            )
+        return map_of(torch.zeros_like(x) if gradient is None else gradient)
+
+
+def _nodes(root: Any) -> list[Any]:
+    """All nodes of the graph that leads to ``root``."""
+    found, stack = {root: None}, [root]
+    while stack:
+        for node, _ in stack.pop().next_functions:
+            if node is not None and node not in found:
+                found[node] = None
+                stack.append(node)
+    return list(found)
+
+
+def _is_relu(node: Any) -> bool:
+    name: str = node.name()
+    return name == "ReluBackward0" or (
+        name == "HardtanhBackward0" and float(node._saved_min_val) == 0
+    )
+
+
+def _positive(inputs: Sequence[Tensor | None], _outputs: object) -> tuple[Tensor | None, ...]:
+    return tuple(None if gradient is None else gradient.clamp(min=0) for gradient in inputs)
