@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from fullgrad_lightning.decomposition import Site
 from fullgrad_lightning.decomposition.operations.rules import Kind
 from fullgrad_lightning.decomposition.tracing.records import Record, SampleAxisLost, pairing
+from fullgrad_lightning.saliency.blocks import Scratch
 from fullgrad_lightning.saliency.postprocess import Postprocess, Preset
 
 Sites = Literal["all", "bias"]
@@ -51,6 +52,7 @@ class Accumulator:
     placement: Placement | None = None
     use_bias: bool = True
     sums: dict[tuple[int, int], Tensor] = field(default_factory=dict)
+    scratch: Scratch = field(default_factory=Scratch)
 
     def wants(self, op: str, kind: Kind) -> bool:
         return self.sites == "all" or is_bias_site(op, kind)
@@ -101,7 +103,7 @@ class Accumulator:
 
     def add(self, values: Tensor, bias: Tensor | None = None) -> None:
         """Adds ψ of values, or of values ⊙ bias, (N, C, h, w) each."""
-        site_map = postprocessed(self.postprocess, values, bias)
+        site_map = postprocessed(self.postprocess, values, bias, self.scratch)
         size = (site_map.shape[2], site_map.shape[3])
         if size in self.sums:
             self.sums[size] += site_map
@@ -122,7 +124,9 @@ class Accumulator:
         return pairing(gradient, record.bias(gradient)) if self.use_bias else gradient
 
 
-def postprocessed(psi: Postprocess, values: Tensor, bias: Tensor | None = None) -> Tensor:
+def postprocessed(
+    psi: Postprocess, values: Tensor, bias: Tensor | None, scratch: Scratch
+) -> Tensor:
     """ψ(values ⊙ bias), (N, C, h, w) to (N, 1, h, w), in float32 or float64.
 
     Raises:
@@ -131,7 +135,7 @@ def postprocessed(psi: Postprocess, values: Tensor, bias: Tensor | None = None) 
     if values.element_size() < 4:
         values = values.float()
     if isinstance(psi, Preset):
-        return psi.reduce(values, bias)
+        return psi.reduce(values, bias, scratch)
     result = psi(values if bias is None else values * bias)
     n, _, h, w = values.shape
     if not isinstance(result, Tensor) or result.shape != (n, 1, h, w):

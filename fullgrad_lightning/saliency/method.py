@@ -58,7 +58,7 @@ def map_dtype(x: Tensor) -> torch.dtype:
 
 def map_of(attributions: Tensor) -> Tensor:
     """Σ_c |a_c|: attributions of the pixels of each channel, (N, C, H, W), as (N, 1, H, W)."""
-    return attributions.detach().abs().sum(1, keepdim=True).to(map_dtype(attributions))
+    return attributions.detach().to(map_dtype(attributions)).abs().sum(1, keepdim=True)
 
 
 def fixed_target(model: Model, x: Tensor, target: Target) -> Target:
@@ -78,7 +78,10 @@ def fixed_target(model: Model, x: Tensor, target: Target) -> Target:
 
 def select_targets(target: Target, index: Tensor) -> Target:
     """The target of the samples ``index`` (M,), which may repeat."""
-    return target[index.to(target.device)] if isinstance(target, Tensor) else target
+    if not isinstance(target, Tensor):
+        return target
+    with torch.inference_mode(False):  # autograd refuses indices that were made in that mode
+        return target[index.to(target.device)]
 
 
 def explained_output(model: Model, target: Target) -> Callable[[Tensor], Tensor]:
@@ -89,6 +92,15 @@ def explained_output(model: Model, target: Target) -> Callable[[Tensor], Tensor]
 def input_gradient_of(model: Model, x: Tensor, target: Target) -> Tensor:
     """∇ₓf, shaped like x. The model must be ``undisturbed``."""
     leaf = x.detach().clone().requires_grad_()
+    return gradient_at(leaf, differentiable_output(model, leaf, target))
+
+
+def differentiable_output(model: Model, leaf: Tensor, target: Target) -> Tensor:
+    """f at a leaf that requires its gradient, (N,). The model must be ``undisturbed``.
+
+    Raises:
+        ValueError: f has no gradient.
+    """
     # Through a clone: the model may modify its input in place, which no leaf allows.
     f = explained_output(model, target)(leaf.clone())
     if not f.requires_grad:
@@ -96,6 +108,11 @@ def input_gradient_of(model: Model, x: Tensor, target: Target) -> Tensor:
             "The explained output does not depend on x through differentiable operations. Does the "
             "model run under torch.no_grad(), detach its features, or return class indices?"
         )
+    return f
+
+
+def gradient_at(leaf: Tensor, f: Tensor) -> Tensor:
+    """∇f, shaped like the leaf; 0 if f does not depend on it."""
     (gradient,) = torch.autograd.grad(f.sum(), leaf, allow_unused=True)
     return torch.zeros_like(leaf) if gradient is None else gradient
 

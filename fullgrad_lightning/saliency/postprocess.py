@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.saliency.blocks import blocks
+from fullgrad_lightning.saliency.blocks import Scratch, blocks
 
 # ψ of a user's own: (N, C, h, w), the values of one site, to (N, 1, h, w), summed over channels.
 # It may have an attribute ``align_corners``, which tells how its maps are to be enlarged.
@@ -45,16 +45,20 @@ class Preset:
         """Post-processes (N, C, h, w) and sums over the channels, to (N, 1, h, w)."""
         return self.reduce(values, None)
 
-    def reduce(self, gradient: Tensor, bias: Tensor | None) -> Tensor:
+    def reduce(
+        self, gradient: Tensor, bias: Tensor | None, scratch: Scratch | None = None
+    ) -> Tensor:
         """ψ of the product of a gradient and a bias, which is never made at full size.
 
         Args:
             gradient: (N, C, h, w), float32 or float64.
             bias: Likewise (expanded where it is constant), or ``None`` for 1.
+            scratch: Memory to work in.
 
         Returns:
             (N, 1, h, w).
         """
+        scratch = scratch or Scratch()
         n, c, h, w = gradient.shape
         gradient, used = gradient.flatten(2), None
         if bias is not None and bias.stride()[2:] == (0, 0) and h * w > 1:
@@ -67,7 +71,8 @@ class Preset:
         extremes: list[tuple[Tensor, Tensor]] = []
         for block in blocks(gradient):
             rows, _ = block
-            values = self._part(gradient[block], None if bias is None else bias[block])
+            values = scratch.like(gradient[block])
+            self._part(gradient[block], None if bias is None else bias[block], values)
             if self.rescale == "channel":
                 low, high = values.amin(2, keepdim=True), values.amax(2, keepdim=True)
                 weight = _reciprocal_range(low, high, self.epsilon)
@@ -89,16 +94,19 @@ class Preset:
         low, high = saliency.amin((1, 2, 3), True), saliency.amax((1, 2, 3), True)
         return (saliency - low) * _reciprocal_range(low, high, self.epsilon)
 
-    def _part(self, gradient: Tensor, bias: Tensor | None) -> Tensor:
-        """A fresh tensor with the wanted part of gradient · bias."""
-        if self.part == "abs" and bias is None:
-            return gradient.abs()
-        values = gradient.clone() if bias is None else gradient * bias
+    def _part(self, gradient: Tensor, bias: Tensor | None, out: Tensor) -> None:
+        """Writes the wanted part of gradient · bias to ``out``."""
+        if bias is not None:
+            torch.mul(gradient, bias, out=out)
+            gradient = out
         if self.part == "abs":
-            return values.abs_()
-        if self.part == "negative":
-            values = values.neg_()
-        return values if self.part == "signed" else values.clamp_(min=0)
+            torch.abs(gradient, out=out)
+        elif self.part == "positive":
+            torch.clamp(gradient, min=0, out=out)
+        elif self.part == "negative":
+            torch.neg(gradient, out=out).clamp_(min=0)
+        elif bias is None:
+            out.copy_(gradient)
 
 
 PRESETS: dict[str, Preset] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, Target, undisturbed
@@ -33,7 +32,5 @@ class InputXGradient:
     ) -> Tensor:
         """Maps, (N, 1, H, W); see ``SaliencyMethod``."""
         model = validate_images(model, x, target)
-        with undisturbed(model, x), torch.no_grad():
-            with torch.enable_grad():
-                gradient = input_gradient_of(model, x, target)
-            return map_of(gradient * x)
+        with undisturbed(model, x):
+            return map_of(input_gradient_of(model, x, target) * x.detach())

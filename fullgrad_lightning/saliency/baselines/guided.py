@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from fullgrad_lightning.decomposition import Model, Target, undisturbed
-from fullgrad_lightning.saliency.method import explained_output, map_of, validate_images
+from fullgrad_lightning.saliency.method import (
+    differentiable_output,
+    gradient_at,
+    map_of,
+    validate_images,
+)
+
+_MAY_BE_IN_PLACE = {F.relu, F.relu6, F.hardtanh, F.hardtanh_, torch.relu_, Tensor.relu_}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,24 +34,45 @@ class GuidedBackprop:
     def __call__(
         self, model: Model, x: Tensor, target: Target = None, *, sample_ids: Tensor | None = None
     ) -> Tensor:
-        """Maps, (N, 1, H, W); see ``SaliencyMethod``."""
+        """Maps, (N, 1, H, W); see ``SaliencyMethod``.
+
+        Warns:
+            UserWarning: There is no ReLU to guide.
+        """
         model = validate_images(model, x, target)
         with undisturbed(model, x):
             leaf = x.detach().clone().requires_grad_()
-            f = explained_output(model, target)(leaf.clone())
+            with _ViewsInSight():
+                f = differentiable_output(model, leaf, target)
             rectifiers = [node for node in _nodes(f.grad_fn) if _is_relu(node)]
             for node in rectifiers:
-                node.register_hook(
-                    lambda inputs, _: tuple(None if g is None else g.clamp(min=0) for g in inputs)
-                )
-            (gradient,) = torch.autograd.grad(f.sum(), leaf, allow_unused=True)
+                node.register_hook(_positive)
+            gradient = gradient_at(leaf, f)
         if not rectifiers:
             warnings.warn(
                 "Guided backpropagation found no ReLU in this model: the map is that of the plain "
                 "input gradient.",
                 stacklevel=2,
             )
-        return map_of(torch.zeros_like(x) if gradient is None else gradient)
+        return map_of(gradient)
+
+
+class _ViewsInSight(TorchFunctionMode):
+    """Applies in-place ReLUs on views to a copy: autograd hides them in a ``CopySlices`` node."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: object,
+        args: Sequence[Any] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func not in _MAY_BE_IN_PLACE or not args or not args[0]._is_view():
+            return func(*args, **kwargs)
+        copy = args[0].clone()
+        result = func(copy, *args[1:], **kwargs)
+        return args[0].copy_(result) if result is copy else result
 
 
 def _nodes(root: Any) -> list[Any]:

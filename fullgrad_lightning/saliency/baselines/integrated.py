@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, Target, undisturbed
 from fullgrad_lightning.saliency.method import (
-    explained_output,
+    differentiable_output,
     fixed_target,
     map_of,
     positive_integer,
@@ -68,6 +68,6 @@ def _repeated(model: Model, target: Target) -> Callable[[Tensor], Tensor]:
 
     def f(x: Tensor) -> Tensor:
         its = target.expand(len(x)) if isinstance(target, Tensor) else target
-        return explained_output(model, its)(x.clone())
+        return differentiable_output(model, x, its)
 
     return f

@@ -57,16 +57,16 @@ class SmoothGrad:
         model = validate_images(model, x, target)
         ids = sample_ids_of(x, sample_ids)
         x, target = x.detach(), fixed_target(model, x, target)
-        mean = torch.zeros(x.shape, dtype=torch.float64, device=x.device)
-        square = torch.zeros_like(mean)
         with undisturbed(model, x):
+            mean = torch.zeros(x.shape, dtype=torch.float64, device=x.device)
+            square = torch.zeros_like(mean)
+            scale = noise_scale(x, self.noise_level).view(-1, 1, 1, 1)
             pairs = [(i, draw) for i in range(len(x)) for draw in range(self.n_samples)]
             for first in range(0, len(pairs), self.internal_batch_size):
                 chunk = pairs[first : first + self.internal_batch_size]
                 rows = torch.tensor([i for i, _ in chunk], device=x.device)
                 noise = [gaussian_noise(x[i], self.seed, ids[i], [draw])[0] for i, draw in chunk]
-                scale = noise_scale(x, self.noise_level)[rows].view(-1, 1, 1, 1)
-                noisy = x[rows] + scale * torch.stack(noise)
+                noisy = x[rows] + scale[rows] * torch.stack(noise)
                 gradient = input_gradient_of(model, noisy, select_targets(target, rows)).double()
                 mean.index_add_(0, rows, gradient / self.n_samples)
                 square.index_add_(0, rows, gradient.square() / self.n_samples)
