@@ -31,6 +31,8 @@ format: .venv/ready ## format and mend what can be mended
 
 bench: .venv/ready ## all benchmarks; rewrites the tables in docs/ (about a quarter of an hour on two cores)
 	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.memory
+	$(BIN)/python -m pip install --quiet --editable '.[bench]'
+	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.saliency --write docs/speed.md
 	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.completeness --jobs 2 --write docs/completeness.md
 
 clean: ## remove the environment and caches

@@ -11,9 +11,9 @@ from fullgrad_lightning.decomposition import (
     IncompleteDecomposition,
     attribution_budget,
     full_gradients,
-    layer_maps,
 )
 from fullgrad_lightning.saliency.fullgrad import FullGrad
+from fullgrad_lightning.saliency.layer_maps import layer_maps
 from fullgrad_lightning.saliency.registry import saliency_method, saliency_methods
 from fullgrad_lightning.saliency.simple_fullgrad import SimpleFullGrad
 from fullgrad_lightning.saliency.smooth_fullgrad import SmoothFullGrad

@@ -10,7 +10,6 @@ from fullgrad_lightning.decomposition.consumers.full import (
     FullGradients,
     full_gradients,
 )
-from fullgrad_lightning.decomposition.consumers.layers import layer_maps
 from fullgrad_lightning.decomposition.stream import Model
 from fullgrad_lightning.decomposition.target import Target, explained_scalar
 from fullgrad_lightning.decomposition.tracing.sites import Site
@@ -27,7 +26,6 @@ __all__ = [
     "attribution_budget",
     "explained_scalar",
     "full_gradients",
-    "layer_maps",
     "local_residuals",
     "undisturbed",
 ]

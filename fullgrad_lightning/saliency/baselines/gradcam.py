@@ -68,8 +68,9 @@ class GradCAM:
         last: list[nn.Module] = []
 
         def hook(module: nn.Module, _inputs: object, output: object) -> None:
-            is_map = isinstance(output, Tensor) and output.ndim == 4
-            if is_map and (self.layer or output.shape[2] * output.shape[3] > 1):
+            if not isinstance(output, Tensor) or output.ndim != 4:
+                return
+            if self.layer or output.shape[2] * output.shape[3] > 1:
                 last[:] = [module]
 
         watched = [modules[self.layer]] if self.layer else list(convolutions.values())

@@ -1,0 +1,116 @@
+"""One map per site: Figure 1 of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from fullgrad_lightning.decomposition import Model, Site, Target
+from fullgrad_lightning.decomposition.operations.rules import Kind
+from fullgrad_lightning.decomposition.stream import run, whole_or_one_by_one
+from fullgrad_lightning.decomposition.tracing.records import Record, SampleAxisLost, pairing
+from fullgrad_lightning.saliency.accumulate import (
+    Placement,
+    enlarged,
+    place_on_image,
+    postprocessed,
+)
+from fullgrad_lightning.saliency.blocks import Scratch
+from fullgrad_lightning.saliency.method import validate_images
+from fullgrad_lightning.saliency.postprocess import Postprocess, postprocess_of
+
+
+def layer_maps(
+    model: Model,
+    x: Tensor,
+    target: Target = None,
+    *,
+    postprocess: str | Postprocess = "signed",
+    resolution: Literal["native", "image"] = "native",
+    per_neuron: bool = False,
+    placement: Placement | None = None,
+) -> dict[str, Tensor]:
+    """ψ of the bias-gradients of each site, summed over its channels: Figure 1 of the paper.
+
+    Sites that do not lie on the image (vectors, attention scores, 1×1 maps) have no map.
+
+    Args:
+        model: Any differentiable network, run in eval mode and left as it was.
+        x: (N, C, H, W).
+        target: As in ``full_gradients``.
+        postprocess: ψ, as in ``FullGrad``. The default, ``"signed"``, leaves the values as they
+            are: the maps of a site add up to what it contributes on the image.
+        resolution: ``"native"``, that of each site, or ``"image"``, bilinearly enlarged to H×W.
+        per_neuron: Whether each channel has a map of its own, ψ applied to it alone. All of them
+            are kept at once.
+        placement: As in ``FullGrad``.
+
+    Returns:
+        Site name -> (N, 1, h, w), or (N, C, h, w) per neuron, in the order of execution.
+
+    Raises:
+        TypeError, ValueError: As ``full_gradients``; an option that does not exist.
+
+    Example:
+        >>> net = torch.nn.Sequential(
+        ...     torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(144, 2))
+        >>> {name: tuple(m.shape) for name, m in layer_maps(net, torch.rand(5, 3, 8, 8)).items()}
+        {'0': (5, 1, 6, 6)}
+    """
+    model = validate_images(model, x, target)
+    if resolution not in ("native", "image"):
+        raise ValueError(f"resolution must be 'native' or 'image', got {resolution!r}.")
+    psi = postprocess_of(postprocess)
+
+    def maps(model: Model, x: Tensor, target: Target) -> dict[str, Tensor]:
+        consumer = _Maps(psi, per_neuron, placement or place_on_image)
+        run(model, x, target, consumer)
+        in_order = sorted(consumer.maps.items(), key=lambda item: item[0].position)
+        return {site.name: site_map for site, site_map in in_order}
+
+    found = whole_or_one_by_one(maps, _join, model, x, target)
+    if resolution == "native":
+        return found
+    size = (x.shape[2], x.shape[3])
+    return {name: enlarged(site_map, size, "bilinear", psi) for name, site_map in found.items()}
+
+
+@dataclass
+class _Maps:
+    postprocess: Postprocess
+    per_neuron: bool
+    placement: Placement
+    maps: dict[Site, Tensor] = field(default_factory=dict)
+    scratch: Scratch = field(default_factory=Scratch)
+
+    def wants(self, op: str, kind: Kind) -> bool:
+        return True
+
+    def receive(self, record: Record, gradient: Tensor) -> None:
+        if record.site.sample_axis is None:
+            raise SampleAxisLost  # alone, each sample finds its place
+        if record.site.layout is None and self.placement is place_on_image:
+            return
+        values = self.placement(record.site, pairing(gradient, record.bias(gradient)))
+        if values is None:
+            return
+        n, c = values.shape[:2]
+        if self.per_neuron:
+            values = values.reshape(n * c, 1, *values.shape[2:])
+        site_map = postprocessed(self.postprocess, values, None, self.scratch)
+        self.maps[record.site] = site_map.reshape(n, -1, *site_map.shape[2:])
+
+    def receive_unlocalized(self, site: Site, term: Tensor) -> None:
+        pass  # has no place on the image
+
+
+def _join(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    shapes = {name: site_map for part in parts for name, site_map in part.items()}
+    return {
+        name: torch.cat([part.get(name, torch.zeros_like(one)) for part in parts])
+        for name, one in shapes.items()
+    }
