@@ -80,6 +80,7 @@ def _class_indices(logits: Tensor, target: object) -> Tensor:
         return logits.detach().argmax(1)
     if isinstance(target, Tensor):
         index = target.to(device=logits.device, dtype=torch.int64)
+        index = index.clone() if index.is_inference() else index  # autograd refuses to keep those
     else:
         assert isinstance(target, int)
         index = torch.full((n,), target, dtype=torch.int64, device=logits.device)

@@ -250,3 +250,12 @@ def test_memory_is_given_back(middle: Callable[[Tensor], Tensor]) -> None:
     first = max(peak_in_mib() for _ in range(3))
     last = max(peak_in_mib() for _ in range(20))
     assert last - first < 60  # each pass makes some 40 MiB
+
+
+def test_class_indices_made_under_inference_mode() -> None:
+    model, x = redraw(nn.Sequential(nn.Flatten(), nn.Linear(108, 4))), images()
+    expected = fgl.full_gradients(model, x, torch.tensor([1, 2, 3])).output
+    with torch.inference_mode():
+        target = torch.tensor([1, 2, 3])
+        assert torch.equal(fgl.full_gradients(model, x, target).output, expected)
+        fgl.FullGrad()(model, x, target)

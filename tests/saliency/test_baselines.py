@@ -93,7 +93,7 @@ def test_integrated_gradients_of_a_quadratic() -> None:
 
 
 def test_integrated_gradients_explain_the_class_of_the_image_all_along_the_path() -> None:
-    net, x = network(), images(8)
+    net, x = network(), 10 * images()
     top, at_zero = net(x).argmax(1), int(net(torch.zeros_like(x[:1])).argmax())
     assert (top != at_zero).any()
     got = IntegratedGradients()(net, x)

@@ -186,7 +186,7 @@ def test_any_number_of_channels(channels: int, preset: str) -> None:
 def test_each_sample_is_the_same_alone(
     name: str, sites: str, dtype: torch.dtype, tolerance: float
 ) -> None:
-    model, x = network(name, dtype), images(3, 3, 40, 56).to(dtype)
+    model, x = network(name, dtype), images(3, 3, 33, 40).to(dtype)
     target = torch.tensor([4, 0, 2])
     for preset in ("paper", "idiap"):
         method = FullGrad(preset, sites=sites)
