@@ -29,7 +29,7 @@ format: .venv/ready ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/ready ## all benchmarks; rewrites the tables in docs/ (about a quarter of an hour on two cores)
+bench: .venv/ready ## all benchmarks; rewrites the tables in docs/
 	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.saliency --write docs/speed.md

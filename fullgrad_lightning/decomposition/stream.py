@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -101,7 +101,7 @@ Result = TypeVar("Result")
 
 def whole_or_one_by_one(
     decompose: Callable[[Model, Tensor, Target], Result],
-    join: Callable[[Sequence[Result]], Result],
+    join: Callable[[list[Result]], Result],
     model: Model,
     x: Tensor,
     target: Target,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -21,18 +20,17 @@ def coverage(
     """Σ|f^b| over what lies on the image, by Σ|f^b| over everything: (N,) float64."""
 
     def shares(model: Model, x: Tensor, target: Target) -> Tensor:
-        consumer = _Shares(x.shape[0], sites, placement or place_on_image)
+        consumer = _Shares(sites, placement or place_on_image)
         run(model, x, target, consumer)
         zero = torch.zeros(x.shape[0], dtype=torch.float64, device=x.device)
         placed, total = (sum(terms, start=zero) for terms in (consumer.placed, consumer.total))
         return torch.where(total == 0, 1, placed / total)
 
-    return whole_or_one_by_one(shares, _join, model, x, target)
+    return whole_or_one_by_one(shares, torch.cat, model, x, target)
 
 
 @dataclass
 class _Shares:
-    samples: int
     sites: Sites
     placement: Placement
     placed: list[Tensor] = field(default_factory=list)
@@ -52,7 +50,3 @@ class _Shares:
 
     def receive_unlocalized(self, site: Site, term: Tensor) -> None:
         self.total.append(term.abs())
-
-
-def _join(shares: Sequence[Tensor]) -> Tensor:
-    return torch.cat(list(shares))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -88,7 +87,7 @@ class FullGrad:
             TypeError, ValueError: As ``full_gradients``.
         """
         model = validate_images(model, x, target)
-        return whole_or_one_by_one(self._maps, join_maps, model, x, target)
+        return whole_or_one_by_one(self._maps, torch.cat, model, x, target)
 
     def coverage(self, model: Model, x: Tensor, target: Target = None) -> Tensor:
         """The share of Σ|f^b| that the map could place, (N,) float64 in 0…1.
@@ -134,8 +133,3 @@ class FullGrad:
             height, width = input_term.shape[2:]
             saliency = consumer.saliency(height, width, self.interpolation)
         return saliency.to(map_dtype(input_term))
-
-
-def join_maps(maps: Sequence[Tensor]) -> Tensor:
-    """Maps of single samples as those of the batch."""
-    return torch.cat(list(maps))

@@ -153,5 +153,14 @@ def noise_options(n_samples: int, noise_level: float, seed: int) -> None:
         raise ValueError(
             f"noise_level must be ≥ 0, a share of each image's range, got {noise_level!r}."
         )
+    seed_option(seed)
+
+
+def seed_option(seed: object) -> None:
+    """Checks the seed of a stochastic method.
+
+    Raises:
+        ValueError: Not an integer.
+    """
     if isinstance(seed, bool) or not isinstance(seed, int):
         raise ValueError(f"seed must be an integer, got {seed!r}.")

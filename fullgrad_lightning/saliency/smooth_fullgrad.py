@@ -12,7 +12,7 @@ from fullgrad_lightning.decomposition.stream import run
 from fullgrad_lightning.decomposition.tracing.records import Record, SampleAxisLost
 from fullgrad_lightning.saliency.accumulate import Accumulator
 from fullgrad_lightning.saliency.draws import gaussian_noise, noise_scale, sample_ids_of
-from fullgrad_lightning.saliency.fullgrad import FullGrad, join_maps
+from fullgrad_lightning.saliency.fullgrad import FullGrad
 from fullgrad_lightning.saliency.method import (
     fixed_target,
     noise_options,
@@ -56,7 +56,7 @@ class SmoothFullGrad(FullGrad):
         model = validate_images(model, x, target)
         ids = sample_ids_of(x, sample_ids)
         target = fixed_target(model, x, target)
-        return join_maps([self._map(model, x, target, i, ids[i]) for i in range(x.shape[0])])
+        return torch.cat([self._map(model, x, target, i, ids[i]) for i in range(x.shape[0])])
 
     def _map(self, model: Model, x: Tensor, target: Target, i: int, sample_id: int) -> Tensor:
         clean = x[i].detach()

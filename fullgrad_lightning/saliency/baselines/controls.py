@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from fullgrad_lightning.decomposition import Model, Target
 from fullgrad_lightning.saliency.draws import generator, sample_ids_of
-from fullgrad_lightning.saliency.method import map_dtype, map_of, validate_images
+from fullgrad_lightning.saliency.method import map_dtype, map_of, seed_option, validate_images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +20,7 @@ class RandomSaliency:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if isinstance(self.seed, bool) or not isinstance(self.seed, int):
-            raise ValueError(f"seed must be an integer, got {self.seed!r}.")
+        seed_option(self.seed)
 
     def __call__(
         self, model: Model, x: Tensor, target: Target = None, *, sample_ids: Tensor | None = None
