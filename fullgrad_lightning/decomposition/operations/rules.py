@@ -176,7 +176,8 @@ def _clamped(call: Call, _output: int) -> Tensor:
         else (call.argument(1, "min_val", -1.0), call.argument(2, "max_val", 1.0))
     )
     x: Tensor = call.leaves[0]
-    return x.clamp(low, high).mul_((x <= low).logical_or_(x >= high))
+    b = (x >= high).to(x.dtype).mul_(high)  # the bound itself, where it holds
+    return b.add_((x <= low).to(x.dtype), alpha=low) if low else b
 
 
 def _degree_of_quotient(call: Call) -> float | None:
