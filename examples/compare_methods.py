@@ -12,27 +12,24 @@ from __future__ import annotations
 import argparse
 import importlib
 import importlib.util
-import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.transforms import v2
 
 import fullgrad_lightning as fgl
+from fullgrad_lightning.visualization import display_name, layers_grid, saliency_grid, save_png
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 METHODS = (
     "input_gradient", "integrated_gradients", "smoothgrad", "gradcam", "smooth_fullgrad",
     "fullgrad",
 )  # fmt: skip
-INCHES, DPI = 1.3, 130  # side of a picture, and its resolution
+PANEL = 140  # width of a picture and its gutter, in pixels
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -60,13 +57,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = load_model(options.model, options.weights).eval()
     pictures = torch.stack([read(path, options.resize, options.size) for path in options.images])
     x = v2.functional.normalize(pictures, options.mean, options.std)
-    options.output.mkdir(parents=True, exist_ok=True)
 
-    columns = {title(name): saliency(name, model, x) for name in options.methods}
-    figure = comparison(pictures, columns, answers(model, x))
+    columns = {name: saliency(name, model, x) for name in options.methods}
+    figure = saliency_grid(pictures, columns, answers(model, x), width=PANEL * (1 + len(columns)))
     save(figure, options.output / "compare_methods.png")
     if options.layers:
-        figure = layers(pictures[0], layer_columns(model, x[:1], options.n_layers))
+        maps = layers(model, x[:1], options.n_layers)
+        per_row = -(-(1 + len(maps)) // 2)
+        figure = layers_grid(pictures[0], maps, per_row=per_row, width=PANEL * per_row)
         save(figure, options.output / "layers.png")
 
 
@@ -125,7 +123,7 @@ def answers(model: nn.Module, x: Tensor) -> list[str]:
     names = [f"class {i}" for i in range(probabilities.shape[1])]
     if len(names) == 1000:  # ImageNet, as for all of torchvision's weights
         names = models.get_weight("ResNet18_Weights.DEFAULT").meta["categories"]
-    return [f"{names[i]}\n{p:.0%}" for p, i in zip(confidence, index, strict=True)]
+    return [f"{names[i]}, {p:.0%}" for p, i in zip(confidence, index, strict=True)]
 
 
 def saliency(name: str, model: nn.Module, x: Tensor) -> Tensor:
@@ -134,86 +132,19 @@ def saliency(name: str, model: nn.Module, x: Tensor) -> Tensor:
     return torch.cat([method(model, one) for one in x.split(1)])
 
 
-def layer_columns(model: nn.Module, x: Tensor, n_layers: int) -> dict[str, Tensor]:
-    """Maps (H, W) of the input, of ``n_layers`` sites evenly chosen, and of all, for one image."""
-    maps = fgl.layer_maps(model, x, postprocess="paper", resolution="image")
+def layers(model: nn.Module, x: Tensor, n_layers: int) -> dict[str, Tensor]:
+    """Maps (1, 1, H, W) of the input, of ``n_layers`` sites evenly chosen, and of all."""
+    maps = fgl.layer_maps(model, x, postprocess="paper")
     names = list(maps)
     picked = torch.linspace(0, len(names) - 1, min(n_layers, len(names))).round().int().tolist()
-    found = {"Input × gradient": fgl.saliency_method("input_x_gradient")(model, x)}
-    found |= {shortened(names[i]): maps[names[i]] for i in picked}
-    found["All: FullGrad"] = fgl.FullGrad()(model, x)
-    return {name: values[0, 0] for name, values in found.items()}
+    found = {display_name("input_x_gradient"): fgl.saliency_method("input_x_gradient")(model, x)}
+    found |= {names[i]: maps[names[i]] for i in picked}
+    return found | {"All: FullGrad": fgl.FullGrad()(model, x)}
 
 
-def shortened(name: str, most: int = 19) -> str:
-    """The end of the name of a site, as long as fits above a picture."""
-    return name if len(name) <= most else "…" + name[1 - most :]
-
-
-def title(name: str) -> str:
-    """The name of a method as a heading."""
-    known = {"gradcam": "Grad-CAM", "vargrad": "VarGrad", "smoothgrad": "SmoothGrad"}
-    known |= {"fullgrad": "FullGrad", "simple_fullgrad": "Simple\nFullGrad"}
-    known |= {"smooth_fullgrad": "Smooth\nFullGrad"}
-    return known.get(name, name.replace("_", "\n", 1).replace("_", " ").capitalize())
-
-
-def comparison(pictures: Tensor, columns: dict[str, Tensor], labels: Sequence[str]) -> Figure:
-    """Figure 3: images in rows, methods in columns, the answer of the network at the left."""
-    figure, grid = panels(len(pictures), 1 + len(columns))
-    for row, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-        grid[row][0].imshow(picture.permute(1, 2, 0).numpy())
-        grid[row][0].set_ylabel(label, fontsize=8)
-        for axes, maps in zip(grid[row][1:], columns.values(), strict=True):
-            axes.imshow(overlay(picture, maps[row, 0]))
-    for axes, heading in zip(grid[0], ["Image", *columns], strict=True):
-        axes.set_title(heading, fontsize=9, pad=3)
-    return figure
-
-
-def layers(picture: Tensor, columns: dict[str, Tensor]) -> Figure:
-    """Figure 1: the image, then a map for each entry."""
-    per_row = -(-(1 + len(columns)) // 2)
-    figure, grid = panels(2, per_row)
-    places = [axes for row in grid for axes in row]
-    places[0].imshow(picture.permute(1, 2, 0).numpy())
-    places[0].set_title("Image", fontsize=8, pad=3)
-    for axes, (name, values) in zip(places[1:], columns.items(), strict=False):
-        axes.imshow(overlay(picture, values))
-        axes.set_title(name, fontsize=8, pad=3)
-    for axes in places[1 + len(columns) :]:
-        axes.remove()
-    return figure
-
-
-def panels(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
-    """Close-standing pictures without axes."""
-    figure = Figure(figsize=(INCHES * columns + 0.4, INCHES * rows + 0.3), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
-    grid = figure.subplots(rows, columns, squeeze=False).tolist()
-    for axes in (axes for row in grid for axes in row):
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-    return figure, grid
-
-
-def overlay(picture: Tensor, values: Tensor) -> Tensor:
-    """A map (H, W) as heat over the grey picture (3, H, W): (H, W, 3) in 0…1."""
-    low, high = values.min(), values.flatten().quantile(0.995)
-    heat = ((values - low) / (high - low).clamp(min=1e-30)).clamp(0, 1)
-    colour = torch.from_numpy(colormaps["inferno"](heat.numpy())[..., :3]).float()
-    grey = picture.mean(0)[..., None].expand(-1, -1, 3)
-    return (0.3 * grey + 0.85 * colour).clamp(0, 1)
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Writes a PNG and tells where. 256 dithered colours take a third of the bytes of all."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, dpi=DPI)
-    full = Image.open(drawn).convert("RGB")
-    fewer = full.resize((full.width // 2, full.height // 2), Image.Resampling.NEAREST)  # is quick
-    palette = fewer.quantize(256, method=Image.Quantize.MEDIANCUT, kmeans=5)
-    full.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+def save(picture: Tensor, path: Path) -> None:
+    """Writes a PNG and tells where."""
+    save_png(picture, path)
     print(path)
 
 

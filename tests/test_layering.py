@@ -15,8 +15,17 @@ LIGHTNING = {"pytorch_lightning", "lightning", "lightning_fabric"}
 ROOMS: dict[str, set[str]] = {
     "decomposition": set(),
     "saliency": {"decomposition"},
-}
-ROOMS_WITH_LIGHTNING: set[str] = set()
+    "metrics": set(),
+    "datamodules": set(),
+    "models": set(),
+    "visualization": set(),
+    "callbacks": {"decomposition", "saliency", "metrics", "visualization"},
+    "cli": {
+        "decomposition", "saliency", "metrics", "datamodules", "models", "visualization",
+        "callbacks",
+    },
+}  # fmt: skip
+ROOMS_WITH_LIGHTNING = {"datamodules", "models", "callbacks", "cli"}
 
 
 def files() -> list[Path]:

@@ -77,3 +77,13 @@ def test_zero_over_zero_is_zero() -> None:
     budget = fgl.attribution_budget(nn.Linear(3, 2, bias=False), torch.zeros(2, 3))
     assert budget.relative_residual.tolist() == [0, 0]
     assert budget.residual_over_output.tolist() == [0, 0]
+
+
+def test_tolerance() -> None:
+    """Rounding is reported where a user asks for more than rounding can hold, and only there."""
+    net, x = network().float(), images().float()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fgl.attribution_budget(net, x, tolerance=1e-3)
+    with pytest.warns(fgl.IncompleteDecomposition, match="tolerance 1e-12"):
+        fgl.attribution_budget(net, x, tolerance=1e-12)

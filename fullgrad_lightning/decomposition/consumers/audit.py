@@ -31,10 +31,15 @@ def default_tolerance(dtype: torch.dtype) -> float:
 
 
 def report_incompleteness(
-    relative_residual: Tensor, dtype: torch.dtype, model: Model, x: Tensor, target: Target
+    relative_residual: Tensor,
+    dtype: torch.dtype,
+    model: Model,
+    x: Tensor,
+    target: Target,
+    tolerance: float | None = None,
 ) -> None:
     """Warns of a residual above tolerance, with the names of the largest suspects."""
-    tolerance = default_tolerance(dtype)
+    tolerance = default_tolerance(dtype) if tolerance is None else tolerance
     worst = float(relative_residual.max())
     if worst <= tolerance:
         return

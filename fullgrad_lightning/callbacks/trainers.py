@@ -1,0 +1,97 @@
+"""What callbacks must know of the Trainer beyond its public face, in one place.
+
+Two packages offer the same Trainer, ``pytorch_lightning`` and ``lightning``, whose classes are not
+each other's: they are told by their names.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+_SHARDED = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy", "XLAFSDPStrategy")
+
+
+def refuse_sharded(trainer: pl.Trainer, callback: object) -> None:
+    """Refuses strategies that keep no process with a whole network.
+
+    Raises:
+        ValueError: FSDP, DeepSpeed or model parallelism.
+    """
+    names = [base.__name__ for base in type(trainer.strategy).__mro__]
+    sharded = [name for name in names if name in _SHARDED]
+    if sharded:
+        raise ValueError(
+            f"{type(callback).__name__} needs the whole network in every process, but the Trainer "
+            f"shards it ({sharded[0]}). Use strategy='ddp' or one device, or explain a checkpoint "
+            "afterwards with trainer.validate on one device."
+        )
+
+
+def logging_step(trainer: pl.Trainer) -> int:
+    """The step at which Lightning logs scalars; ``trainer.global_step`` is one ahead of it."""
+    # Private, and the only place that has it: LearningRateMonitor reads it here too.
+    return int(trainer.fit_loop.epoch_loop._batches_that_stepped)
+
+
+def leaves_nothing(trainer: pl.Trainer) -> bool:
+    """Whether this is a run to try the code out, ``fast_dev_run``, which writes no files."""
+    return bool(getattr(trainer, "fast_dev_run", False))
+
+
+def log_folder(trainer: pl.Trainer) -> Path:
+    """The folder of the run's logs. A collective: all processes must ask together."""
+    return Path(trainer.log_dir or trainer.default_root_dir)
+
+
+def loaders(trainer: pl.Trainer) -> list[Any]:
+    """The validation or test loaders that are running, in the order of ``dataloader_idx``."""
+    found = trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders
+    return list(pytree.tree_leaves(found))
+
+
+def dataset_size(loader: Any) -> int | None:
+    """Number of samples behind a loader; ``None`` if it does not tell."""
+    dataset = getattr(loader, "dataset", None)
+    try:
+        return len(dataset)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def is_last_batch(trainer: pl.Trainer, batch_idx: int, dataloader_idx: int) -> bool:
+    """Whether the batch is the last of its loader; never for a loader without a length."""
+    batches = trainer.num_test_batches if trainer.testing else trainer.num_val_batches
+    expected = batches[dataloader_idx] if isinstance(batches, list) else batches
+    return not math.isinf(expected) and batch_idx + 1 >= expected
+
+
+def positions(trainer: pl.Trainer, seen: int, n: int, size: int | None) -> list[int | None]:
+    """Where the next n samples of this process stand in the data set, in the order of the loader.
+
+    Lightning's distributed sampler deals samples out in turn, and repeats some at the end so that
+    all processes have as many: those have no position.
+
+    Args:
+        trainer: Tells how many processes there are.
+        seen: Samples that this process has had before.
+        n: Samples in the batch.
+        size: Of the data set, if known.
+    """
+    found = [(seen + i) * int(trainer.world_size) + int(trainer.global_rank) for i in range(n)]
+    return [None if size is not None and position >= size else position for position in found]
+
+
+def summed(trainer: pl.Trainer, module: pl.LightningModule, values: Tensor) -> Tensor:
+    """The sum over all processes, on the CPU. A collective: all processes must ask together."""
+    if trainer.world_size == 1:
+        return values.detach().cpu()
+    device = module.device  # of NCCL's processes, a GPU
+    total = trainer.strategy.reduce(values.detach().to(device, copy=True), reduce_op="sum")
+    assert isinstance(total, Tensor)
+    return total.cpu()

@@ -1,0 +1,164 @@
+"""Folders of images, one sub-folder for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import default_loader, find_classes
+from torchvision.transforms import v2
+
+from fullgrad_lightning.datamodules.loaders import ImageDataModule, integer_option
+from fullgrad_lightning.datamodules.splits import split_options
+from fullgrad_lightning.datamodules.transforms import (
+    crop_and_flip,
+    evaluation_transform,
+    training_transform,
+)
+from fullgrad_lightning.datamodules.views import train_and_val
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class ImageFolderDataModule(ImageDataModule):
+    """Images in ``data_dir/train/<class>/``, and likewise ``val`` and ``test`` where there are any.
+
+    Without ``val/`` the validation images are taken from ``train/``, without augmentation. Images
+    are RGB; the shorter side is resized to ``size`` and the middle cut out. Augmentation up to 64
+    pixels: moved by up to size / 8 and mirrored; above: a random part (``RandomResizedCrop``) and
+    mirrored. Class names and their number are read off the folder's names, before ``setup`` too.
+
+    Args:
+        data_dir: The folder that holds ``train/``.
+        size: H = W, in pixels.
+        augment: Whether training images are augmented.
+        val_size: Number of training images kept for validation, or their share (a float); not used
+            where there is ``val/``.
+        train_size: Number of training images used; ``None``: all others. Subsets are seeded and
+            keep the proportions of the classes.
+        mean: 3 numbers, of pixels in 0…1; default: ImageNet's.
+        std: 3 numbers.
+        batch_size, num_workers, pin_memory, seed: As in ``ImageDataModule``.
+
+    Raises:
+        ValueError: An option out of range; in ``setup``, a split that asks for too many images.
+        FileNotFoundError: In ``prepare_data`` or ``setup``: a folder is missing or empty, or its
+            classes are not those of ``train/``.
+    """
+
+    in_channels = 3
+
+    def __init__(
+        self,
+        data_dir: str | Path,
+        size: int = 224,
+        *,
+        augment: bool = True,
+        val_size: int | float = 0.1,
+        train_size: int | None = None,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+        batch_size: int = 64,
+        num_workers: int = 0,
+        pin_memory: bool | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            batch_size=batch_size, num_workers=num_workers, pin_memory=pin_memory, seed=seed
+        )
+        integer_option("size", size, 1)
+        split_options(val_size, train_size)
+        self.mean, self.std = tuple(mean), tuple(std)
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError(
+                f"mean and std must hold 3 numbers each, those of std > 0, got {mean} and {std}."
+            )
+        self.data_dir = Path(data_dir).expanduser()
+        self.size, self.augment = size, augment
+        self.val_size, self.train_size = val_size, train_size
+
+    @property
+    def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names of the sub-folders of ``train/``, sorted.
+
+        Raises:
+            FileNotFoundError: There are none.
+        """
+        return self._classes_of("train")
+
+    @property
+    def num_classes(self) -> int:  # type: ignore[override]
+        """Their number."""
+        return len(self.class_names)
+
+    def prepare_data(self) -> None:
+        """Checks that the folders are there."""
+        for split in ("train", "val", "test"):
+            if split == "train" or (self.data_dir / split).is_dir():
+                self._check_classes(split)
+
+    def setup(self, stage: str | None = None) -> None:
+        """Lists the images that the stage needs, once."""
+        evaluation = evaluation_transform(self.mean, self.std, self.size)
+        if self.train_set is None and stage in ("fit", "validate", None):
+            augmentation = crop_and_flip(self.size) if self.augment else []
+            transform = training_transform(self.mean, self.std, augmentation, self.size)
+            train = self._open("train", transform)
+            own_val = (self.data_dir / "val").is_dir()
+            self.train_set, self.val_set = train_and_val(
+                train,
+                evaluation,
+                val_size=0 if own_val else self.val_size,
+                train_size=self.train_size,
+                seed=self.seed,
+            )
+            if own_val:
+                self.val_set = self._open("val", evaluation)
+        has_test = (self.data_dir / "test").is_dir()
+        if self.test_set is None and (stage in ("test", "predict") or (stage is None and has_test)):
+            self.test_set = self._open("test", evaluation)
+
+    def _classes_of(self, split: str) -> tuple[str, ...]:
+        try:
+            return tuple(find_classes(self.data_dir / split)[0])
+        except OSError as error:
+            raise FileNotFoundError(
+                f"No images in {self.data_dir / split}: expected sub-folders, one for each class "
+                f"({error}). ImageFolderDataModule wants data_dir/train/<class>/*.png (or .jpg, …) "
+                f"and, if there are any, data_dir/val and data_dir/test with the same classes; "
+                f"data_dir is {self.data_dir}."
+            ) from error
+
+    def _check_classes(self, split: str) -> None:
+        own, expected = set(self._classes_of(split)), set(self.class_names)
+        if own != expected:
+            raise FileNotFoundError(
+                f"The classes of {self.data_dir / split} are not those of train/: missing are "
+                f"{sorted(expected - own)[:5]}, unknown are {sorted(own - expected)[:5]}. Their "
+                "sub-folders must have the same names, or labels would mean different things."
+            )
+
+    def _open(self, split: str, transform: v2.Compose) -> ImageFolder:
+        self._check_classes(split)
+        try:
+            return ImageFolder(self.data_dir / split, transform, loader=open_image)
+        except OSError as error:
+            raise FileNotFoundError(
+                f"Cannot list the images of {self.data_dir / split}: {error} Add images to these "
+                "sub-folders, or remove them."
+            ) from error
+
+
+def open_image(path: str) -> Image.Image:
+    """An image file, as RGB.
+
+    Raises:
+        OSError: It cannot be read; names the file.
+    """
+    try:
+        image: Image.Image = default_loader(path)
+    except OSError as error:
+        raise OSError(f"Cannot read the image {path}: {error}. Mend or remove it.") from error
+    return image

@@ -1,0 +1,7 @@
+"""Networks to explain, and a LightningModule that trains them."""
+
+from fullgrad_lightning.models.build import build_model, model_names
+from fullgrad_lightning.models.classifier import ImageClassifier
+from fullgrad_lightning.models.vgg9 import vgg9
+
+__all__ = ["ImageClassifier", "build_model", "model_names", "vgg9"]
