@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -115,6 +115,18 @@ def gradient_at(leaf: Tensor, f: Tensor) -> Tensor:
     """∇f, shaped like the leaf; 0 if f does not depend on it."""
     (gradient,) = torch.autograd.grad(f.sum(), leaf, allow_unused=True)
     return torch.zeros_like(leaf) if gradient is None else gradient
+
+
+def nodes_behind(root: Any) -> list[Any]:
+    """All nodes of the autograd graph that ends in ``root``, itself too; none if it is ``None``."""
+    found = {} if root is None else {root: None}
+    stack = list(found)
+    while stack:
+        for node, _ in stack.pop().next_functions:
+            if node is not None and node not in found:
+                found[node] = None
+                stack.append(node)
+    return list(found)
 
 
 def as_module(model: Model) -> nn.Module:

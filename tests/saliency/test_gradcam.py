@@ -94,3 +94,87 @@ def test_a_layer_that_is_not_there_or_does_not_fit() -> None:
     with pytest.raises(TypeError, match=r"needs an nn\.Module"):
         GradCAM()(lambda x: net(x), x)
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+
+
+class TwoHeads(nn.Module):
+    """An auxiliary head runs last; a convolution is shared by two levels, of which one is shown."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.body = nn.Conv2d(3, 5, 3), nn.Conv2d(5, 4, 3)
+        self.shared, self.auxiliary = nn.Conv2d(5, 5, 1), nn.Conv2d(5, 4, 3)
+        self.head = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        a = F.relu(self.stem(x), inplace=True)
+        level, other = self.shared(a), self.shared(F.max_pool2d(a, 2))
+        main = self.rest(F.relu(level, inplace=True))
+        return {"main": main, "auxiliary": self.auxiliary(a).mean((2, 3)) + other.sum()}
+
+    def rest(self, a: Tensor) -> Tensor:
+        return self.head(self.body(a).relu().mean((2, 3)))
+
+
+def main_head(output: dict[str, Tensor]) -> Tensor:
+    return output["main"][range(len(TARGETS)), TARGETS.tolist()]
+
+
+def test_a_head_that_runs_last_but_is_not_explained_is_passed_over() -> None:
+    net, x = redraw(TwoHeads()), images(3, 3, 12, 9)
+    up_to_shared = nn.Sequential(net.stem, nn.ReLU(), net.shared)
+    features = nn.Sequential(up_to_shared, nn.ReLU(), net.body)
+    tail = nn.Sequential(nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), net.head)
+    expected = by_formula(features, tail, x)
+    assert expected.max() > 0
+    torch.testing.assert_close(GradCAM()(net, x, main_head), expected)
+    # Of a layer that runs twice, the run that feeds the output, which is not its last one.
+    expected = by_formula(up_to_shared, lambda a: net.rest(a.relu()), x)  # type: ignore[arg-type]
+    assert expected.max() > 0
+    torch.testing.assert_close(GradCAM(layer="shared")(net, x, main_head), expected)
+    # The other head, explained.
+    found = GradCAM()(net, x, lambda y: y["auxiliary"][range(3), TARGETS.tolist()])
+    expected = by_formula(
+        nn.Sequential(net.stem, nn.ReLU(), net.auxiliary), lambda a: a.mean((2, 3)), x
+    )  # type: ignore[arg-type]
+    torch.testing.assert_close(found, expected)
+
+
+def test_a_layer_that_does_not_feed_the_output_is_refused() -> None:
+    net, x = redraw(TwoHeads()), images(3, 3, 12, 9)
+    match = r"does not depend on layer 'auxiliary'.*: stem, body, shared, auxiliary\."
+    with pytest.raises(ValueError, match=match):
+        GradCAM(layer="auxiliary")(net, x, main_head)
+    with pytest.raises(ValueError, match=r"no Conv2d .* the explained output depends on"):
+        GradCAM()(net, x, lambda y: y["main"].detach()[:, 0])
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+
+
+def test_a_named_layer_whose_output_is_a_view_that_is_overwritten() -> None:
+    """After an in-place ReLU on a view, its own node is no longer part of the graph."""
+
+    class Permuted(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.permute(0, 3, 1, 2)
+
+    first = nn.Sequential(nn.Flatten(2), nn.Linear(108, 108), nn.Unflatten(2, (9, 12)))
+    net = redraw(nn.Sequential(first, Permuted(), nn.ReLU(True), nn.Flatten(), nn.Linear(324, 4)))
+    x = images(3, 3, 9, 12)
+    expected = by_formula(net[:2], net[2:], x)
+    assert expected.max() > 0
+    torch.testing.assert_close(GradCAM(layer="1")(net, x, TARGETS), expected)
+
+
+def test_a_network_that_takes_its_samples_one_by_one_has_no_common_layer() -> None:
+    net, x = redraw(Disordered()), images(3, 3, 12, 9)
+
+    class OneByOne(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = net
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.cat([self.net(one) for one in x.split(1)])
+
+    torch.testing.assert_close(GradCAM()(OneByOne(), x[:1], 2), GradCAM()(net, x[:1], 2))
+    with pytest.raises(ValueError, match="with N=3"):
+        GradCAM(layer="net.last")(OneByOne(), x)

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from fullgrad_lightning.saliency.baselines.gradients import InputGradient
 from fullgrad_lightning.saliency.baselines.guided import GuidedBackprop
 from tests.decomposition.redrawn import images, redraw
-from tests.saliency.test_methods_contract import relative_error
+from tests.saliency.methods import relative_error
 
 TARGETS = torch.tensor([2, 0, 1])
 

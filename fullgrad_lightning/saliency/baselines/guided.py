@@ -17,6 +17,7 @@ from fullgrad_lightning.saliency.method import (
     differentiable_output,
     gradient_at,
     map_of,
+    nodes_behind,
     validate_images,
 )
 
@@ -44,7 +45,7 @@ class GuidedBackprop:
             leaf = x.detach().clone().requires_grad_()
             with _ViewsInSight():
                 f = differentiable_output(model, leaf, target)
-            rectifiers = [node for node in _nodes(f.grad_fn) if _is_relu(node)]
+            rectifiers = [node for node in nodes_behind(f.grad_fn) if _is_relu(node)]
             for node in rectifiers:
                 node.register_hook(_positive)
             gradient = gradient_at(leaf, f)
@@ -73,17 +74,6 @@ class _ViewsInSight(TorchFunctionMode):
         copy = args[0].clone()
         result = func(copy, *args[1:], **kwargs)
         return args[0].copy_(result) if result is copy else result
-
-
-def _nodes(root: Any) -> list[Any]:
-    """All nodes of the graph that leads to ``root``."""
-    found, stack = {root: None}, [root]
-    while stack:
-        for node, _ in stack.pop().next_functions:
-            if node is not None and node not in found:
-                found[node] = None
-                stack.append(node)
-    return list(found)
 
 
 def _is_relu(node: Any) -> bool:
