@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Only a fresh clone installs; -n 2 because most tests are small and torch gets one thread each.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help test demo lint format bench clean
+.PHONY: help test browser demo lint format bench clean
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
@@ -14,11 +14,18 @@ help: ## show this list
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-test: .venv/ready ## run all tests (installs everything first)
+test: .venv/ready browser ## run all tests (installs everything first)
 	$(BIN)/python -m pytest -n 2
 
-demo: .venv/ready ## decompose a torchvision network on an image
-	OMP_NUM_THREADS= $(BIN)/python examples/attribution_budget.py
+# For tests/browser, which are skipped without it; only root can install it, and only Debian's way.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null \
+	  || { [ "$$(id -u)" = 0 ] && apt-get -qq update \
+	    && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium; } \
+	  >/dev/null 2>&1 || echo "No Chromium: the tests of TensorBoard's pages will be skipped."
+
+demo: .venv/ready ## watch a small network learn where to look (two minutes)
+	OMP_NUM_THREADS= $(BIN)/fullgrad demo
 
 lint: .venv/ready ## ruff, formatting, types
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -52,6 +53,7 @@ class Evaluation:
         reader: How batches and outputs are read: the monitor.
         watched: What is remembered between validations.
         prefix: Of the keys to be logged.
+        wanted: Positions of the samples to watch, should none be watched yet.
         size: Of the data set, if known.
         device: Of the network.
     """
@@ -60,6 +62,7 @@ class Evaluation:
     reader: Reader
     watched: Watched
     prefix: str
+    wanted: Sequence[int]
     size: int | None
     device: torch.device
     seen: int = 0
@@ -72,7 +75,7 @@ class Evaluation:
     def __post_init__(self) -> None:
         self.budgets = Budgets(self.device)
         if self.watched.samples is None:
-            self.gathering = Gathering(self.options.wanted)
+            self.gathering = Gathering(self.wanted)
 
     def look(
         self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, batch_idx: int

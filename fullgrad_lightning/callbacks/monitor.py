@@ -18,6 +18,7 @@ from fullgrad_lightning.callbacks.trainers import (
     dataset_size,
     loaders,
     log_folder,
+    reachable_positions,
     refuse_sharded,
 )
 from fullgrad_lightning.callbacks.watched import Watched
@@ -52,7 +53,7 @@ class FullGradMonitor(pl.Callback):
     own do, ``/dataloader_idx_0``.
 
     Args:
-        num_samples: The first so many samples of the validation set are watched.
+        num_samples: How many samples are watched, evenly spread over the validation set.
         target: The class that is explained: ``"predicted"``, ``"label"``, or an index.
         method: The saliency method that is measured and filmed, by name.
         method_options: Its options, see ``saliency_method``.
@@ -60,8 +61,7 @@ class FullGradMonitor(pl.Callback):
         postprocess: ψ of FullGrad and its variants.
         layer_maps: Whether to log the layers.
         every_n_epochs: Explains the validations of every n-th epoch, the first included.
-        indices: Positions in the validation set, instead of the first ``num_samples``: for sets
-            that are sorted by class.
+        indices: Positions in the validation set of the samples to watch, instead.
         residual_samples: How many samples are checked for completeness.
         mean, std: Of each channel, to show inputs as they were before normalisation; default:
             ``mean`` and ``std`` of the DataModule, else each image is scaled by its own range.
@@ -215,16 +215,20 @@ class FullGradMonitor(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         return {
             "explained_by": self._explained_by(),
-            "wanted": list(self.options.wanted),
+            "chosen_by": self._chosen_by(),
             "watched": {name: watched.state() for name, watched in self._watched.items()},
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        if state_dict["wanted"] != list(self.options.wanted):
+        if state_dict["chosen_by"] != self._chosen_by():
             return  # others are wanted now
         same = state_dict["explained_by"] == self._explained_by()
         for name, state in state_dict["watched"].items():
             self._watched[name] = Watched.of(state, keep_maps=same)
+
+    def _chosen_by(self) -> str:
+        indices = self.options.indices
+        return repr(self.options.num_samples if indices is None else list(indices))
 
     def _explained_by(self) -> str:
         return repr((self.options.saliency_methods()[self.options.method], self.options.target))
@@ -247,6 +251,6 @@ class FullGradMonitor(pl.Callback):
             if not watched.is_due(trainer.current_epoch, options.every_n_epochs):
                 return
             watched.last_epoch = trainer.current_epoch
-        self._evaluation = Evaluation(
-            options, self, watched, prefix, size, torch.device(pl_module.device)
-        )
+        wanted = options.wanted(reachable_positions(trainer, options.dataloader_idx))
+        device = torch.device(pl_module.device)
+        self._evaluation = Evaluation(options, self, watched, prefix, wanted, size, device)

@@ -79,10 +79,17 @@ class MonitorOptions:
         """The methods' names, the main one first."""
         return (self.method, *(name for name in self.methods if name != self.method))
 
-    @property
-    def wanted(self) -> tuple[int, ...]:
-        """Positions in the validation set of the samples to watch."""
-        return tuple(range(self.num_samples) if self.indices is None else self.indices)
+    def wanted(self, reachable: int | None) -> tuple[int, ...]:
+        """Positions in the validation set of the samples to watch, in the order they are shown.
+
+        Args:
+            reachable: How many samples a validation passes; ``None`` if that is not known.
+        """
+        if self.indices is not None:
+            return tuple(self.indices)
+        if reachable is None or reachable <= self.num_samples:
+            return tuple(range(self.num_samples))
+        return tuple(i * reachable // self.num_samples for i in range(self.num_samples))
 
     def saliency_methods(self) -> dict[str, SaliencyMethod]:
         """The methods by name, the main one first."""

@@ -64,11 +64,29 @@ def dataset_size(loader: Any) -> int | None:
         return None
 
 
+def reachable_positions(trainer: pl.Trainer, dataloader_idx: int) -> int | None:
+    """How many samples of the data set one validation passes, limits considered; if it is known."""
+    loader = loaders(trainer)[dataloader_idx]
+    batches = _batches(trainer, dataloader_idx)
+    batch_size = getattr(loader, "batch_size", None)
+    if batch_size is None:  # a batch sampler of the user's own
+        batch_size = getattr(getattr(loader, "batch_sampler", None), "batch_size", None)
+    size = dataset_size(loader)
+    if math.isinf(batches) or batch_size is None:
+        return size
+    passing = int(batches) * int(batch_size) * int(trainer.world_size)
+    return passing if size is None else min(passing, size)
+
+
 def is_last_batch(trainer: pl.Trainer, batch_idx: int, dataloader_idx: int) -> bool:
     """Whether the batch is the last of its loader; never for a loader without a length."""
-    batches = trainer.num_test_batches if trainer.testing else trainer.num_val_batches
-    expected = batches[dataloader_idx] if isinstance(batches, list) else batches
+    expected = _batches(trainer, dataloader_idx)
     return not math.isinf(expected) and batch_idx + 1 >= expected
+
+
+def _batches(trainer: pl.Trainer, dataloader_idx: int) -> float:
+    batches = trainer.num_test_batches if trainer.testing else trainer.num_val_batches
+    return batches[dataloader_idx] if isinstance(batches, list) else batches
 
 
 def positions(trainer: pl.Trainer, seen: int, n: int, size: int | None) -> list[int | None]:

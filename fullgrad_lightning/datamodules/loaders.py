@@ -19,8 +19,8 @@ class ImageDataModule(pl.LightningDataModule):
 
     Attributes:
         num_classes: K.
-        class_names: K names, in the order of the labels; those of torchvision's sets after
-            ``setup``, all others at once.
+        class_names: K names, in the order of the labels; those of CIFAR are empty before
+            ``setup``, all others known at once.
         in_channels: C.
         mean: C numbers; images are (pixels in 0…1 − mean) / std.
         std: C numbers.

@@ -84,6 +84,8 @@ class ImageClassifier(pl.LightningModule):
         self.save_hyperparameters()
         self.network = build_model(model, num_classes, in_channels, weights, model_options)
         self.accuracies = nn.ModuleDict()  # one for each loader: they must not be mixed
+        for stage in ("val", "test"):
+            self._accuracy(f"{stage}_0")
 
     def forward(self, x: Tensor) -> Tensor:
         """Logits (N, K) of images (N, C, H, W)."""

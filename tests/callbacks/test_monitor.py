@@ -99,7 +99,7 @@ def test_the_docstring_names_every_key() -> None:
 
 
 def test_numbers_are_those_of_the_public_functions(tmp_path: Path) -> None:
-    monitor = FullGradMonitor(5, target="label", residual_samples=20)
+    monitor = FullGradMonitor(indices=range(5), target="label", residual_samples=20)
     run = trainer(tmp_path, monitor, precision="64-true")
     model = module().double()
     run.validate(model, DataLoader(WithMasks(), 5), verbose=False)
@@ -152,6 +152,9 @@ def test_indices_and_limits(tmp_path: Path) -> None:
     chosen = FullGradMonitor(indices=[17, 2])
     fit(tmp_path, chosen, max_epochs=1)
     assert torch.equal(watched(chosen)["inputs"], images[[17, 2]])
+    spread = FullGradMonitor(5)
+    fit(tmp_path, spread, max_epochs=1)
+    assert torch.equal(watched(spread)["inputs"], images[[0, 4, 9, 14, 19]])
     few = FullGradMonitor(12)
     run = fit(tmp_path, few, limit_val_batches=1, max_epochs=2)
     assert torch.equal(watched(few)["inputs"], images[:8]) and "drift" in numbers(run)

@@ -111,7 +111,7 @@ def test_bad_options() -> None:
 
 
 def test_options_arrive() -> None:
-    network = build_model("vit_b_16", 3, options={"image_size": 32, "num_layers": 1})
-    assert network(torch.randn(1, 3, 32, 32)).shape == (1, 3)
+    network = build_model("vit_b_32", 3, options={"image_size": 64})
+    assert network(torch.randn(1, 3, 64, 64)).shape == (1, 3)
     first = build_model("vgg9", 3, options={"width": 8}).get_submodule("conv1")
     assert first.weight.shape == (8, 3, 3, 3)

@@ -210,7 +210,7 @@ def test_optimizers_have_their_options(tmp_path: Path) -> None:
 
 
 def test_a_training_without_end_has_no_schedule(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match='set max_epochs or max_steps .* schedule="none"'):
+    with pytest.raises(ValueError, match=r'set max_epochs or max_steps .* schedule="none"'):
         trainer(tmp_path, max_epochs=-1).fit(classifier(), shapes())
 
 

@@ -1,0 +1,104 @@
+"""What ``fullgrad`` understands, and its help. Imports nothing that is slow to import."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import fullgrad_lightning
+
+TRAINING = {
+    "fit": "train a model, with whatever callbacks, logger and data a YAML file names",
+    "validate": "run a model over the validation data; a FullGradMonitor draws there too",
+    "test": "run a model over the test data",
+    "predict": "run a model over images; a BasePredictionWriter callback keeps its answers",
+}
+COMMANDS = {"demo": "watch a small network learn where to look, in about two minutes", **TRAINING}
+
+_TRAINING_DESCRIPTION = """\
+{summary}.
+
+This is the LightningCLI of PyTorch Lightning. Every class is given by its name if it is one of this
+package, of torch or of Lightning, or by its full path, such as my_project.models.MyModule.
+"""
+
+_TRAINING_EXAMPLES = """\
+examples:
+  fullgrad {command} --config examples/cifar100_vgg9.yaml{checkpoint}
+  fullgrad {command} --config my.yaml{checkpoint} --trainer.accelerator cpu
+  fullgrad {command} --model ImageClassifier --model.model resnet18 --model.num_classes 8 \\
+      --data ShapesDataModule --trainer.callbacks+=FullGradMonitor{checkpoint_below}
+
+more help, from LightningCLI itself:
+  fullgrad {command} --help-all                     every option there is
+  fullgrad {command} --model.help ImageClassifier   the options of a model
+  fullgrad {command} --data.help ShapesDataModule   the options of a data module
+  fullgrad {command} --trainer.callbacks.help FullGradMonitor
+  fullgrad {command} --config my.yaml --print_config  what would be run, as one YAML file
+"""
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The parser of the whole command line; it parses ``demo`` and holds the help of the others."""
+    parser = argparse.ArgumentParser(
+        "fullgrad", description="Watch why a network answers as it does, while it learns."
+    )
+    version = f"fullgrad_lightning {fullgrad_lightning.__version__}"
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_demo(commands.add_parser("demo", help=COMMANDS["demo"], add_help=True))
+    for name, summary in TRAINING.items():
+        saved = "" if name == "fit" else " --ckpt_path last.ckpt"
+        _add_training(
+            commands.add_parser(
+                name,
+                help=summary,
+                usage=f"fullgrad {name} [--config FILE] [--OPTION VALUE ...]",
+                description=_TRAINING_DESCRIPTION.format(summary=summary[0].upper() + summary[1:]),
+                epilog=_TRAINING_EXAMPLES.format(
+                    command=name,
+                    checkpoint=saved,
+                    checkpoint_below=saved and f" \\\n     {saved}",
+                ),
+                formatter_class=argparse.RawDescriptionHelpFormatter,
+            )
+        )
+    return parser
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Trains a small network on images that are drawn as they are needed, with a "
+        "FullGradMonitor, and tells what to look at."
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("fullgrad_demo"), help="folder (default: %(default)s)"
+    )
+    parser.add_argument("--epochs", type=_positive, help="default: 8; with --fast 2")
+    parser.add_argument("--accelerator", default="cpu", help="cpu (default), gpu, mps, auto, …")
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+    parser.add_argument(
+        "--fast", action="store_true", help="a few seconds: too short to learn much"
+    )
+
+
+def _add_training(parser: argparse.ArgumentParser) -> None:
+    """The options most used. LightningCLI parses them; this is for the help alone."""
+    for names, metavar, text in (
+        (("-c", "--config"), "FILE", "a YAML file; of several, later ones win"),
+        (("--model",), "NAME", "a LightningModule; --model.OPTION VALUE sets its options"),
+        (("--data",), "NAME", "a LightningDataModule; --data.OPTION VALUE likewise"),
+        (("--trainer.OPTION",), "VALUE", "any argument of pytorch_lightning.Trainer"),
+        (("--trainer.callbacks+",), "NAME", "one more callback, such as FullGradMonitor"),
+        (("--optimizer",), "NAME", "an optimizer instead of the model's own; and --lr_scheduler"),
+        (("--ckpt_path",), "FILE", "a checkpoint to go on from, or to load"),
+        (("--seed_everything",), "SEED", "for all random number generators"),
+    ):
+        parser.add_argument(*names, metavar=metavar, help=text)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, got {number}")
+    return number

@@ -1,0 +1,69 @@
+"""What the demo tells at its end: numbers of each validation, and where the pictures are."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytorch_lightning as pl
+
+_COLUMNS = {  # heading -> key of the metric, its format
+    "accuracy": ("val/accuracy", ".1%"),
+    "saliency inside the object": ("fullgrad/energy_inside", ".1%"),
+    "completeness residual": ("fullgrad/residual_max", ".0e"),
+}
+
+
+class History(pl.Callback):
+    """Remembers some metrics of each validation; logs nothing."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, str]] = []
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        during_fit = trainer.state.fn == "fit"
+        row = {"epoch": str(trainer.current_epoch) if during_fit else "before"}
+        for heading, (key, how) in _COLUMNS.items():
+            if key in trainer.callback_metrics:
+                row[heading] = format(float(trainer.callback_metrics[key]), how)
+        self.rows.append(row)
+
+    def table(self) -> str:
+        """A line for each validation, a column for each metric."""
+        headings = ["epoch", *_COLUMNS]
+        lines = [headings, *([row.get(heading, "–") for heading in headings] for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        padded = [
+            [cell.rjust(width) for cell, width in zip(line, widths, strict=True)] for line in lines
+        ]
+        return "\n".join("  ".join(line) for line in padded)
+
+
+def report(history: History, covered: float, logs: Path, output: Path, seconds: float) -> str:
+    """The text.
+
+    Args:
+        history: Of all validations.
+        covered: Share of the images that objects cover, 0…1.
+        logs: The folder of this run.
+        output: The folder of all runs.
+        seconds: How long it took.
+    """
+    grids = sorted((logs / "fullgrad").glob("samples_step*.png"))
+    return f"""
+What the network learnt, and where it looked, in {seconds:.0f} seconds:
+
+{history.table()}
+
+The label is the texture of one object, which covers {covered:.0%} of an image: so much of the
+saliency would lie inside it by chance. The residual tells that the explanation is complete, to
+rounding.
+
+Look at the same images, validation by validation:
+  {logs / "fullgrad" / "film_strip.png"}
+or one by one, before and after:
+  {grids[0]}
+  {grids[-1]}
+or, with all numbers, in a browser:
+  tensorboard --logdir {shlex.quote(str(output))} --samples_per_plugin images=100
+"""
