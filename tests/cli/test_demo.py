@@ -9,13 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-
-def run(folder: Path, *arguments: str) -> tuple[str, str]:
-    """Standard output and standard error of a demo."""
-    command = [sys.executable, "-m", "fullgrad_lightning.cli", "demo", "--output", str(folder)]
-    done = subprocess.run([*command, *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout, done.stderr
+from fullgrad_lightning.cli import main
 
 
 def table(printed: str) -> list[list[str]]:
@@ -30,7 +24,10 @@ def percent(cell: str) -> float:
 
 def test_a_fast_demo(tmp_path: Path) -> None:
     folder = tmp_path / "a folder"
-    printed, noise = run(folder, "--fast")
+    command = [sys.executable, "-m", "fullgrad_lightning.cli", "demo", "--fast", "--output"]
+    done = subprocess.run([*command, str(folder)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    printed, noise = done.stdout, done.stderr
     rows = table(printed)
     assert [row[0] for row in rows] == ["before", "0", "1"]
     assert all(0 < float(row[3]) < 1e-4 for row in rows)
@@ -45,17 +42,21 @@ def test_a_fast_demo(tmp_path: Path) -> None:
         assert word not in noise, noise
 
 
-def test_the_same_seed_learns_the_same(tmp_path: Path) -> None:
-    first, again, other = (
-        table(run(tmp_path / str(i), "--fast", "--epochs", "1", "--seed", seed)[0])
-        for i, seed in enumerate(("3", "3", "4"))
-    )
-    assert first == again != other
+def test_the_same_seed_learns_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tables = []
+    for i, seed in enumerate(("3", "3", "4")):
+        options = ["--epochs", "1", "--seed", seed, "--output", str(tmp_path / str(i))]
+        assert main(["demo", "--fast", *options]) == 0
+        tables.append(table(capsys.readouterr().out))
+    assert tables[0] == tables[1]
+    assert tables[0] != tables[2]
 
 
 @pytest.mark.slow
-def test_it_learns_to_look_at_the_object(tmp_path: Path) -> None:
-    rows = table(run(tmp_path)[0])
-    before, after = rows[0], rows[-1]
+def test_it_learns_to_look_at_the_object(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--output", str(tmp_path)]) == 0
+    before, *_, after = table(capsys.readouterr().out)
     assert percent(before[1]) < 0.3 and percent(after[1]) > 0.9
     assert percent(after[2]) > percent(before[2]) + 0.2
