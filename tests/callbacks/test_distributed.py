@@ -62,4 +62,4 @@ def test_the_same_samples_and_maps(results: dict[int, Any]) -> None:
 def test_one_grid(results: dict[int, Any]) -> None:
     (one,), (first, _) = results[1], results[2]
     assert first["pictures"] == one["pictures"]
-    assert sum("samples" in path for path in first["pictures"]) == 2  # one a validation
+    assert sum("samples" in path for path in first["pictures"]) == 3  # one a validation
