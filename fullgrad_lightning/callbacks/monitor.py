@@ -15,11 +15,11 @@ from fullgrad_lightning.callbacks.evaluation import Evaluation
 from fullgrad_lightning.callbacks.options import MonitorOptions
 from fullgrad_lightning.callbacks.pictures import Pictures
 from fullgrad_lightning.callbacks.trainers import (
-    dataset_size,
     loaders,
     log_folder,
     reachable_positions,
     refuse_sharded,
+    size_of_watched,
 )
 from fullgrad_lightning.callbacks.watched import Watched
 
@@ -73,8 +73,9 @@ class FullGradMonitor(pl.Callback):
         dataloader_idx: Which of several validation loaders.
 
     Raises:
-        ValueError: An option out of range; in ``setup``, a strategy that shards the network; when
-            validation starts, a loader or an index that does not exist.
+        ValueError: An option out of range; in ``setup``, a strategy that shards the network, or two
+            monitors of one loader; when validation starts, a loader or an index that does not
+            exist.
         TypeError: A batch without images, an output without logits; see ``batch_to_input`` and
             ``output_to_logits``.
 
@@ -159,6 +160,9 @@ class FullGradMonitor(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuses what cannot work, before anything has run."""
         refuse_sharded(trainer, self)
+        for other in trainer.callbacks:  # type: ignore[attr-defined]
+            if other is not self and isinstance(other, FullGradMonitor):
+                self._refuse_same_keys(other)
         self._pictures = Pictures.of(self.options, trainer, log_folder(trainer))
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -226,6 +230,13 @@ class FullGradMonitor(pl.Callback):
         for name, state in state_dict["watched"].items():
             self._watched[name] = Watched.of(state, keep_maps=same)
 
+    def _refuse_same_keys(self, other: FullGradMonitor) -> None:
+        if other.options.dataloader_idx == self.options.dataloader_idx:
+            raise ValueError(
+                "Two FullGradMonitors on the same validation loader would log under the same keys. "
+                "Use one, with methods=[…] to see several methods side by side."
+            )
+
     def _chosen_by(self) -> str:
         indices = self.options.indices
         return repr(self.options.num_samples if indices is None else list(indices))
@@ -235,17 +246,8 @@ class FullGradMonitor(pl.Callback):
 
     def _begin(self, trainer: pl.Trainer, pl_module: pl.LightningModule, prefix: str) -> None:
         self._evaluation = None
-        options, running = self.options, loaders(trainer)
-        if options.dataloader_idx >= len(running):
-            raise ValueError(
-                f"dataloader_idx={options.dataloader_idx} was to be watched, but there are only "
-                f"{len(running)} loaders."
-            )
-        size = dataset_size(running[options.dataloader_idx])
-        if options.indices is not None and size is not None and max(options.indices) >= size:
-            raise ValueError(
-                f"indices go up to {max(options.indices)}, but the data set has {size} samples."
-            )
+        options = self.options
+        size = size_of_watched(trainer, options.dataloader_idx, options.indices)
         watched = self._watched[prefix]
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             if not watched.is_due(trainer.current_epoch, options.every_n_epochs):

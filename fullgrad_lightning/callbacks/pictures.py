@@ -83,14 +83,19 @@ class Pictures:
         """Logs the film strip, and writes it beside the logs."""
         if leaves_nothing(trainer) or not self.save_film(watched):
             return
-        self._send(trainer, f"{prefix}/film_strip", self._film(watched))
+        self._send(trainer, f"{prefix}/{self._film_name}", self._film(watched))
 
     def save_film(self, watched: Watched) -> bool:
         """Writes the film strip beside the logs, if there is something to be shown."""
         if watched.samples is None or not watched.film.frames:
             return False
-        save_png(self._film(watched), self.folder / "fullgrad" / "film_strip.png")
+        save_png(self._film(watched), self.folder / "fullgrad" / f"{self._film_name}.png")
         return True
+
+    @property
+    def _film_name(self) -> str:
+        loader = self.options.dataloader_idx
+        return f"film_strip_{loader}" if loader else "film_strip"  # of several monitors
 
     def _film(self, watched: Watched) -> Tensor:
         assert watched.samples is not None

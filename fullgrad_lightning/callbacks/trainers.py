@@ -7,6 +7,7 @@ each other's: they are told by their names.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,26 @@ def dataset_size(loader: Any) -> int | None:
         return len(dataset)  # type: ignore[arg-type]
     except TypeError:
         return None
+
+
+def size_of_watched(
+    trainer: pl.Trainer, dataloader_idx: int, indices: Sequence[int] | None
+) -> int | None:
+    """The size of the data set of a loader; ``None`` if it does not tell.
+
+    Raises:
+        ValueError: There is no such loader, or it has no such indices.
+    """
+    running = loaders(trainer)
+    if dataloader_idx >= len(running):
+        raise ValueError(
+            f"dataloader_idx={dataloader_idx} was to be watched, but there are only {len(running)} "
+            "loaders."
+        )
+    size = dataset_size(running[dataloader_idx])
+    if indices is not None and size is not None and max(indices) >= size:
+        raise ValueError(f"indices go up to {max(indices)}, but the data set has {size} samples.")
+    return size
 
 
 def reachable_positions(trainer: pl.Trainer, dataloader_idx: int) -> int | None:
