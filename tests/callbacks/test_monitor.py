@@ -173,9 +173,9 @@ def test_two_monitors(tmp_path: Path) -> None:
     assert [len(watched(monitor)["inputs"]) for monitor in pair] == [2, 3]
     films = {path.name for path in (tmp_path / "fullgrad").glob("film_strip*.png")}
     assert {"film_strip.png", "film_strip_1.png"} <= films
+    rivals = trainer(tmp_path, FullGradMonitor(2), FullGradMonitor(2, method="gradcam"))
     with pytest.raises(ValueError, match="under the same keys"):
-        rival = FullGradMonitor(2, method="gradcam")
-        trainer(tmp_path, FullGradMonitor(2), rival).fit(module(), loader(16), loader(8))
+        rivals.fit(module(), loader(16), loader(8))
 
 
 def test_a_loader_without_a_length(tmp_path: Path) -> None:
