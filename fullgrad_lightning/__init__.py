@@ -17,13 +17,14 @@ if TYPE_CHECKING:  # what `_HOME` says, for type checkers and editors
     from fullgrad_lightning import models as models
     from fullgrad_lightning import saliency as saliency
     from fullgrad_lightning import visualization as visualization
-    from fullgrad_lightning.callbacks import FullGradMonitor
+    from fullgrad_lightning.callbacks import FullGradMonitor, SaliencyWriter
     from fullgrad_lightning.datamodules import (
         CIFAR10DataModule,
         CIFAR100DataModule,
         FashionMNISTDataModule,
         ImageFolderDataModule,
         MNISTDataModule,
+        ROARDataModule,
         ShapesDataModule,
     )
     from fullgrad_lightning.decomposition import (
@@ -40,7 +41,7 @@ if TYPE_CHECKING:  # what `_HOME` says, for type checkers and editors
         PointingGame,
         SaliencyDrift,
     )
-    from fullgrad_lightning.models import ImageClassifier, vgg9
+    from fullgrad_lightning.models import ImageClassifier, SaliencyPredictor, vgg9
     from fullgrad_lightning.saliency.fullgrad import FullGrad
     from fullgrad_lightning.saliency.layer_maps import layer_maps
     from fullgrad_lightning.saliency.registry import saliency_method, saliency_methods
@@ -63,7 +64,10 @@ __all__ = [
     "IncompleteDecomposition",
     "MNISTDataModule",
     "PointingGame",
+    "ROARDataModule",
     "SaliencyDrift",
+    "SaliencyPredictor",
+    "SaliencyWriter",
     "ShapesDataModule",
     "SimpleFullGrad",
     "SmoothFullGrad",
@@ -79,17 +83,17 @@ __version__ = "0.1.0"
 # Imported when first asked for: `fullgrad --help` and a project that only wants the decomposition
 # need not wait for Lightning.
 _HOME = {
-    "callbacks": "FullGradMonitor",
+    "callbacks": "FullGradMonitor SaliencyWriter",
     "datamodules": (
         "CIFAR10DataModule CIFAR100DataModule FashionMNISTDataModule ImageFolderDataModule"
-        " MNISTDataModule ShapesDataModule"
+        " MNISTDataModule ROARDataModule ShapesDataModule"
     ),
     "decomposition": (
         "AttributionBudget BiasGradient FullGradients IncompleteDecomposition attribution_budget"
         " full_gradients"
     ),
     "metrics": "CompletenessResidual EnergyPointingGame PointingGame SaliencyDrift",
-    "models": "ImageClassifier vgg9",
+    "models": "ImageClassifier SaliencyPredictor vgg9",
     "saliency.fullgrad": "FullGrad",
     "saliency.layer_maps": "layer_maps",
     "saliency.registry": "saliency_method saliency_methods",

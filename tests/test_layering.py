@@ -13,19 +13,27 @@ LIGHTNING = {"pytorch_lightning", "lightning", "lightning_fabric"}
 
 # Room -> the rooms it may import. Lightning is for those in ROOMS_WITH_LIGHTNING alone.
 ROOMS: dict[str, set[str]] = {
+    "files": set(),
     "decomposition": set(),
     "saliency": {"decomposition"},
+    "masking": {"files"},
     "metrics": set(),
-    "datamodules": set(),
-    "models": set(),
-    "visualization": set(),
-    "callbacks": {"decomposition", "saliency", "metrics", "visualization"},
-    "cli": {
-        "decomposition", "saliency", "metrics", "datamodules", "models", "visualization",
+    "datamodules": {"files", "masking"},
+    "models": {"saliency"},
+    "visualization": {"files"},
+    "callbacks": {
+        "files", "decomposition", "saliency", "masking", "metrics", "datamodules", "visualization",
+    },
+    "roar": {
+        "files", "saliency", "masking", "metrics", "datamodules", "models", "visualization",
         "callbacks",
     },
+    "cli": {
+        "files", "decomposition", "saliency", "masking", "metrics", "datamodules", "models",
+        "visualization", "callbacks", "roar",
+    },
 }  # fmt: skip
-ROOMS_WITH_LIGHTNING = {"datamodules", "models", "callbacks", "cli"}
+ROOMS_WITH_LIGHTNING = {"datamodules", "models", "callbacks", "roar", "cli"}
 
 
 def files() -> list[Path]:

@@ -1,5 +1,6 @@
 """Lightning callbacks: thin shells around the decomposition, saliency and metrics."""
 
 from fullgrad_lightning.callbacks.monitor import FullGradMonitor
+from fullgrad_lightning.callbacks.saliency_writer import SaliencyWriter
 
-__all__ = ["FullGradMonitor"]
+__all__ = ["FullGradMonitor", "SaliencyWriter"]

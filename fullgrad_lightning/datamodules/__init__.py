@@ -1,7 +1,8 @@
-"""Images for training: sets that are drawn, torchvision's own, and folders."""
+"""Images for training: sets that are drawn, torchvision's own, folders, and those of ROAR."""
 
 from fullgrad_lightning.datamodules.image_folder import ImageFolderDataModule
 from fullgrad_lightning.datamodules.loaders import ImageDataModule
+from fullgrad_lightning.datamodules.roar import ROARDataModule
 from fullgrad_lightning.datamodules.shapes import ShapesDataModule, ShapesDataset, ShapesSample
 from fullgrad_lightning.datamodules.torchvision_sets import (
     CIFAR10DataModule,
@@ -17,6 +18,7 @@ __all__ = [
     "ImageDataModule",
     "ImageFolderDataModule",
     "MNISTDataModule",
+    "ROARDataModule",
     "ShapesDataModule",
     "ShapesDataset",
     "ShapesSample",

@@ -7,11 +7,12 @@ from pickle import UnpicklingError
 from typing import Any, ClassVar
 
 from torch import nn
+from torch.utils.data import Subset
 from torchvision import datasets
 from torchvision.transforms import v2
 
-from fullgrad_lightning.datamodules.loaders import ImageDataModule
-from fullgrad_lightning.datamodules.splits import split_options
+from fullgrad_lightning.datamodules.loaders import ImageDataModule, integer_option
+from fullgrad_lightning.datamodules.splits import balanced_order, split_options
 from fullgrad_lightning.datamodules.transforms import (
     crop_and_flip,
     evaluation_transform,
@@ -37,6 +38,7 @@ class TorchvisionDataModule(ImageDataModule):
         val_size: Number of training images kept for validation, or their share (a float).
         train_size: Number of training images used; ``None``: all others. Subsets are seeded and
             keep the proportions of the classes.
+        test_size: Number of test images used; ``None``: all.
         batch_size, num_workers, pin_memory, seed: As in ``ImageDataModule``.
 
     Raises:
@@ -56,6 +58,7 @@ class TorchvisionDataModule(ImageDataModule):
         augment: bool = True,
         val_size: int | float = 5000,
         train_size: int | None = None,
+        test_size: int | None = None,
         batch_size: int = 128,
         num_workers: int = 0,
         pin_memory: bool | None = None,
@@ -65,9 +68,11 @@ class TorchvisionDataModule(ImageDataModule):
             batch_size=batch_size, num_workers=num_workers, pin_memory=pin_memory, seed=seed
         )
         split_options(val_size, train_size)
+        if test_size is not None:
+            integer_option("test_size", test_size, 1)
         self.data_dir = Path(data_dir).expanduser()
         self.download, self.augment = download, augment
-        self.val_size, self.train_size = val_size, train_size
+        self.val_size, self.train_size, self.test_size = val_size, train_size, test_size
 
     def prepare_data(self) -> None:
         """Downloads, if asked to."""
@@ -89,7 +94,18 @@ class TorchvisionDataModule(ImageDataModule):
                 seed=self.seed,
             )
         if self.test_set is None and stage in ("test", "predict", None):
-            self.test_set = self._open(False, evaluation)
+            test = self._open(False, evaluation)
+            self.test_set = test if self.test_size is None else self._test_subset(test)
+
+    def _test_subset(self, test: Any) -> Subset[Any]:
+        assert self.test_size is not None
+        if self.test_size > len(test):
+            raise ValueError(
+                f"Cannot take test_size={self.test_size} of {len(test)} test images. Ask for fewer,"
+                " or leave it out for all."
+            )
+        chosen = balanced_order(test.targets, self.seed)[: self.test_size]
+        return Subset(test, chosen.sort().values.tolist())
 
     def _open(self, train: bool, transform: v2.Compose | None, download: bool = False) -> Any:
         name = self.dataset_class.__name__

@@ -47,7 +47,11 @@ def gaussian_noise(x: Tensor, seed: int, sample_id: int, draws: Sequence[int]) -
     Returns:
         (len(draws), C, H, W). Drawn on the CPU, so that it is the same on every device.
     """
-    rows = [torch.randn(x.shape, generator=generator(seed, sample_id, i)) for i in draws]
+    # Whatever torch's default dtype is, which Lightning's precision="64-true" changes.
+    rows = [
+        torch.randn(x.shape, generator=generator(seed, sample_id, i), dtype=torch.float32)
+        for i in draws
+    ]
     return torch.stack(rows).to(x)
 
 

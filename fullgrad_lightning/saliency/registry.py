@@ -13,6 +13,7 @@ from fullgrad_lightning.saliency.baselines.gradients import InputGradient, Input
 from fullgrad_lightning.saliency.baselines.guided import GuidedBackprop
 from fullgrad_lightning.saliency.baselines.integrated import IntegratedGradients
 from fullgrad_lightning.saliency.baselines.smoothing import SmoothGrad, SmoothGradSquared, VarGrad
+from fullgrad_lightning.saliency.blurred import Blurred
 from fullgrad_lightning.saliency.fullgrad import FullGrad
 from fullgrad_lightning.saliency.method import SaliencyMethod
 from fullgrad_lightning.saliency.simple_fullgrad import SimpleFullGrad
@@ -32,6 +33,7 @@ _METHODS: dict[str, Callable[..., SaliencyMethod]] = {
     "guided_backprop": GuidedBackprop,
     "random": RandomSaliency,
     "sobel": Sobel,
+    "blurred": Blurred,
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 import zlib
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from fullgrad_lightning.files import whole_file
 from fullgrad_lightning.visualization.sheet import as_pil
 
 _warned = False  # in this process
@@ -61,14 +61,9 @@ def save_png(image: Tensor, path: Path) -> None:
         ValueError: Another shape or dtype.
     """
     _check(image)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with whole_file(path) as unfinished:
         # Run lengths alone: three times as fast, and hardly larger.
         as_pil(image).save(unfinished, format="png", compress_type=zlib.Z_RLE)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _add_image(writer: Any, key: str, image: Tensor, step: int) -> None:
@@ -76,7 +71,7 @@ def _add_image(writer: Any, key: str, image: Tensor, step: int) -> None:
 
     A grid of 8 samples as PNG takes half a second, mostly compression and checksums in Python.
     """
-    from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[import-untyped]
+    from tensorboard.compat.proto.summary_pb2 import Summary
 
     encoded = BytesIO()
     as_pil(image).save(encoded, format="jpeg", quality=90, subsampling=0)

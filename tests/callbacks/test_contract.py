@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch
+import numpy
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -17,14 +19,20 @@ from torch import Tensor
 
 import fullgrad_lightning as fgl
 from fullgrad_lightning.callbacks.monitor import FullGradMonitor
+from fullgrad_lightning.callbacks.saliency_writer import SaliencyWriter
+from fullgrad_lightning.models import SaliencyPredictor
+from tests.callbacks.estimating import images
 from tests.callbacks.training import assert_identical, loader, module, train, trainer
 
-CALLBACKS: dict[str, Callable[[], Any]] = {
-    "FullGradMonitor": lambda: FullGradMonitor(
+CALLBACKS: dict[str, Callable[[Path], Any]] = {
+    "FullGradMonitor": lambda _: FullGradMonitor(
         4, methods=["gradcam", "smoothgrad", "guided_backprop"], layer_maps=True
     ),
+    "SaliencyWriter": lambda root: SaliencyWriter(root / "store"),
 }
+WORK = {"FullGradMonitor": "fit", "SaliencyWriter": "predict"}  # the stage that it works in
 every_callback = pytest.mark.parametrize("name", CALLBACKS)
+every_monitor = pytest.mark.parametrize("name", [n for n in WORK if WORK[n] == "fit"])
 
 
 def test_every_callback_is_held_to_the_contract() -> None:
@@ -34,7 +42,7 @@ def test_every_callback_is_held_to_the_contract() -> None:
         for name, thing in exported.items()
         if inspect.isclass(thing) and issubclass(thing, pl.Callback)
     }
-    assert callbacks == set(CALLBACKS)
+    assert callbacks == set(CALLBACKS) == set(WORK)
 
 
 CASES: dict[str, dict[str, Any]] = {
@@ -53,19 +61,20 @@ CASES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_training_is_bit_identical(name: str, case: str, tmp_path: Path) -> None:
     without = train(tmp_path / "without", **CASES[case])
-    with_it = train(tmp_path / "with", CALLBACKS[name](), **CASES[case])
+    with_it = train(tmp_path / "with", CALLBACKS[name](tmp_path), **CASES[case])
     assert_identical(with_it, without)
     logged = [key for key in with_it.trainer.callback_metrics if key.startswith("fullgrad")]
-    assert logged  # it was at work
+    assert bool(logged) == (WORK[name] == "fit")  # it was at work, or had none here
+    assert not (tmp_path / "store").exists()
 
 
-@every_callback
+@every_monitor
 def test_weight_averaging(name: str, tmp_path: Path) -> None:
     """Bit-identical too; and the same weights are explained in whatever order callbacks stand."""
     without = train(tmp_path, EMAWeightAveraging(decay=0.5))
-    raw = train(tmp_path, CALLBACKS[name]())
-    before = train(tmp_path, CALLBACKS[name](), EMAWeightAveraging(decay=0.5))
-    after = train(tmp_path, EMAWeightAveraging(decay=0.5), CALLBACKS[name]())
+    raw = train(tmp_path, CALLBACKS[name](tmp_path))
+    before = train(tmp_path, CALLBACKS[name](tmp_path), EMAWeightAveraging(decay=0.5))
+    after = train(tmp_path, EMAWeightAveraging(decay=0.5), CALLBACKS[name](tmp_path))
     assert_identical(before, without)
     assert_identical(after, without)
     logged = [key for key in before.trainer.callback_metrics if key.startswith("fullgrad")]
@@ -75,9 +84,9 @@ def test_weight_averaging(name: str, tmp_path: Path) -> None:
     assert numbers[0] == numbers[1] != numbers[2]
 
 
-@every_callback
+@every_monitor
 def test_sanity_check_logs_nothing(name: str, tmp_path: Path) -> None:
-    callback = CALLBACKS[name]()
+    callback = CALLBACKS[name](tmp_path)
     run = trainer(
         tmp_path, callback, logger=CSVLogger(tmp_path), num_sanity_val_steps=2, max_epochs=0
     )
@@ -88,18 +97,18 @@ def test_sanity_check_logs_nothing(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.png"))
 
 
-@every_callback
+@every_monitor
 def test_fast_dev_run_leaves_nothing(name: str, tmp_path: Path) -> None:
-    run = trainer(tmp_path, CALLBACKS[name](), fast_dev_run=True)
+    run = trainer(tmp_path, CALLBACKS[name](tmp_path), fast_dev_run=True)
     run.fit(module(), loader(), loader())
     assert [key for key in run.callback_metrics if key.startswith("fullgrad")]
     assert not list(tmp_path.rglob("*.png"))
 
 
-@every_callback
+@every_monitor
 @pytest.mark.parametrize("stage", ["validate", "test"])
 def test_validate_and_test(name: str, stage: str, tmp_path: Path) -> None:
-    run = trainer(tmp_path, CALLBACKS[name](), logger=CSVLogger(tmp_path))
+    run = trainer(tmp_path, CALLBACKS[name](tmp_path), logger=CSVLogger(tmp_path))
     model = module()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     getattr(run, stage)(model, loader(), verbose=False)
@@ -108,9 +117,9 @@ def test_validate_and_test(name: str, stage: str, tmp_path: Path) -> None:
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-@every_callback
+@every_monitor
 def test_two_validation_loaders(name: str, tmp_path: Path) -> None:
-    run = trainer(tmp_path, CALLBACKS[name]())
+    run = trainer(tmp_path, CALLBACKS[name](tmp_path))
     run.fit(module(), loader(40), [loader(24), loader(16, seed=2)])
     logged = [key for key in run.callback_metrics if key.startswith("fullgrad")]
     assert logged and all(key.endswith("/dataloader_idx_0") for key in logged)
@@ -129,21 +138,48 @@ def test_an_exception_leaves_no_hook(name: str, tmp_path: Path) -> None:
         return forward(x)
 
     model.net[4].forward = failing
-    run = trainer(tmp_path, CALLBACKS[name](), num_sanity_val_steps=0)
+    run = trainer(tmp_path, CALLBACKS[name](tmp_path), num_sanity_val_steps=0)
+    works = {
+        "fit": lambda: run.validate(model, loader(24, batch_size=4), verbose=False),
+        "predict": lambda: run.predict(SaliencyPredictor(model.net), datamodule=images()),
+    }
     with pytest.raises(RuntimeError, match="in the middle"):
-        run.validate(model, loader(24, batch_size=4), verbose=False)
+        works[WORK[name]]()
+    assert_untouched(model)
+
+
+@every_callback
+def test_prediction_changes_nothing(name: str, tmp_path: Path) -> None:
+    model = module()
+    model.net[3].eval()
+    modes = [part.training for part in model.modules()]
+    weights = {key: value.clone() for key, value in model.state_dict().items()}
+    states = []
+    for callbacks in ([], [CALLBACKS[name](tmp_path)]):
+        pl.seed_everything(7)
+        run = trainer(tmp_path, *callbacks)
+        run.predict(SaliencyPredictor(model.net, "smoothgrad"), datamodule=images())
+        states.append((torch.get_rng_state().tolist(), random.getstate(), numpy.random.rand()))
+        assert [part.training for part in model.modules()] == modes
+        assert all(torch.equal(weights[key], value) for key, value in model.state_dict().items())
+        assert_untouched(model)
+    assert states[0] == states[1]
+    assert (tmp_path / "store").exists() == (WORK[name] == "predict")  # it was at work
+
+
+def assert_untouched(model: torch.nn.Module) -> None:
     for part in model.modules():
         assert not part._forward_hooks and not part._forward_pre_hooks
         assert not part._backward_hooks and not part._backward_pre_hooks
     assert not torch.nn.modules.module._global_forward_hooks
     assert not torch.nn.modules.module._global_forward_pre_hooks
-    assert all(parameter.requires_grad for parameter in model.parameters())
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
 
 
 @every_callback
 @pytest.mark.parametrize("strategy", ["FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy"])
 def test_sharded_strategies_are_refused(name: str, strategy: str, tmp_path: Path) -> None:
-    run, callback = trainer(tmp_path), CALLBACKS[name]()
+    run, callback = trainer(tmp_path), CALLBACKS[name](tmp_path)
     run.strategy.__class__ = type(strategy, (type(run.strategy),), {})  # none runs on one CPU
     with pytest.raises(ValueError, match=rf"shards it \({strategy}\).*ddp"):
-        callback.setup(run, module(), "fit")
+        callback.setup(run, module(), WORK[name])

@@ -136,6 +136,19 @@ def test_a_subset_for_short_trainings(make: Make) -> None:
     assert subset(data.val_set).indices == subset(whole.val_set).indices
 
 
+def test_a_subset_of_the_test_images(make: Make) -> None:
+    data, whole, other = make(test_size=10), make(), make(test_size=10, seed=1)
+    for module in (data, whole, other):
+        module.setup("test")
+    test = subset(data.test_set)
+    assert sorted(i % 10 for i in test.indices) == list(range(10)), "one of each class"
+    assert test.indices == sorted(test.indices) != subset(other.test_set).indices
+    assert images_of(test).equal(images_of(whole.test_set)[test.indices])
+    assert len(whole.test_set) == TEST  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=f"test_size={TEST + 1} of {TEST} test images"):
+        make(test_size=TEST + 1).setup("test")
+
+
 def test_transforms_begin_alike_and_end_with_the_normalisation(make: Make) -> None:
     data = make()
     data.setup()
@@ -215,6 +228,7 @@ def test_too_many_validation_images(make: Make) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"val_size": 0}, "val_size"), ({"train_size": -1}, "train_size"), ({"seed": 0.5}, "seed"),
+     ({"test_size": 0}, "test_size"), ({"test_size": 2.0}, "test_size"),
      ({"batch_size": 0}, "batch_size"), ({"num_workers": -1}, "num_workers")],
 )  # fmt: skip
 def test_bad_options(name: str, options: dict[str, Any], message: str) -> None:

@@ -19,6 +19,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "smoothgrad_squared": {"n_samples": 5},
     "vargrad": {"n_samples": 5},
     "integrated_gradients": {"n_steps": 8},
+    "blurred": {"method": "fullgrad", "sigma": 1.0},
 }
 STOCHASTIC = {"smooth_fullgrad", "smoothgrad", "smoothgrad_squared", "vargrad", "random"}
 CONTROLS = {"random", "sobel"}

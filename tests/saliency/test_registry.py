@@ -11,18 +11,19 @@ from fullgrad_lightning.saliency.baselines.smoothing import SmoothGrad
 from fullgrad_lightning.saliency.fullgrad import FullGrad
 from fullgrad_lightning.saliency.method import SaliencyMethod
 from fullgrad_lightning.saliency.registry import saliency_method, saliency_methods
+from tests.saliency.methods import make
 
 
 def test_the_names() -> None:
     assert saliency_methods() == (
         "fullgrad", "simple_fullgrad", "smooth_fullgrad", "input_gradient", "input_x_gradient",
         "integrated_gradients", "smoothgrad", "smoothgrad_squared", "vargrad", "gradcam",
-        "guided_backprop", "random", "sobel",
+        "guided_backprop", "random", "sobel", "blurred",
     )  # fmt: skip
 
 
 def test_each_name_has_its_own_class_and_the_common_signature() -> None:
-    methods = [saliency_method(name) for name in saliency_methods()]
+    methods = [make(name) for name in saliency_methods()]
     assert len({type(method) for method in methods}) == len(methods)
     expected = inspect.signature(SaliencyMethod.__call__)
     for method in methods:

@@ -1,0 +1,79 @@
+"""What it costs to rank, select and replace pixels, per image.
+
+    python -m benchmarks.fills [--repeats 15]
+
+One image at a time, as the workers of a loader do it, in one thread. Removed are pixels at random
+(many small holes) or the middle of the image (one large one, the worst case of `noisy_linear`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+from fullgrad_lightning.masking.fills import Fill, fill
+from fullgrad_lightning.masking.ranking import rank_pixels
+from fullgrad_lightning.masking.selection import Selection
+
+SIZES = ((1, 28), (3, 32), (3, 64), (3, 224))
+FRACTIONS = (0.1, 0.5, 0.9)
+
+
+def milliseconds(run: Callable[[], object], repeats: int) -> float:
+    """Median over the repeats, each long enough for the clock, after one that warms up."""
+    run()
+    start = time.perf_counter()
+    run()
+    calls = max(1, int(2e-3 / (time.perf_counter() - start)))
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        for _ in range(calls):
+            run()
+        times.append((time.perf_counter() - start) / calls)
+    return 1e3 * statistics.median(times)
+
+
+def maps(side: int) -> dict[str, Tensor]:
+    """Saliency (1, side, side): at random, and largest in the middle."""
+    line = torch.linspace(-1, 1, side)
+    return {
+        "random": torch.rand(1, side, side, generator=torch.Generator().manual_seed(0)),
+        "middle": -(line[:, None].square() + line.square())[None],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=15)
+    repeats = parser.parse_args().repeats
+    torch.set_num_threads(1)
+    print("| image | removed | rank | select |" + "".join(f" {how} |" for how in get_args(Fill)))
+    print("|---|---|---|---|" + "---|" * len(get_args(Fill)))
+    for channels, side in SIZES:
+        image, mean = torch.rand(1, channels, side, side), torch.full((channels,), 0.5)
+        for name, saliency in maps(side).items():
+            ranks = rank_pixels(saliency, [0])
+            ranking = milliseconds(lambda m=saliency: rank_pixels(m, [0]), repeats)
+            for fraction in FRACTIONS:
+                select = Selection(fraction=fraction)
+                replaced = select.replaced(ranks)
+                found = [ranking, milliseconds(lambda s=select, r=ranks: s.replaced(r), repeats)]
+                for how in get_args(Fill):
+
+                    def run(x: Tensor = image, m: Tensor = replaced, how: Fill = how) -> Tensor:
+                        return fill(x, m, how, mean=mean, sample_ids=[0])  # noqa: B023
+
+                    found.append(milliseconds(run, repeats))
+                row = " | ".join(f"{value:.3g}" for value in found)
+                print(f"| {channels}×{side}² | {fraction:.0%} {name} | {row} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,42 @@
+"""Files that are there whole or not at all, whenever the process is killed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Hands out a path beside ``path`` to write to, which takes its place when the block ends well.
+
+    Args:
+        path: The file; its folder is made if need be.
+
+    Yields:
+        A path in the same folder. After an exception it is removed, and ``path`` is as it was.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     with whole_file(Path(folder, "result.json")) as unfinished:
+        ...         _ = unfinished.write_text("{}")
+        ...     Path(folder, "result.json").read_text()
+        '{}'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The ending stays: libraries tell the format by it.
+    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Writes a file that is there whole or not at all; text is UTF-8."""
+    with whole_file(path) as unfinished:
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -1,0 +1,69 @@
+"""The weights of a network: loaded from a checkpoint, and told apart by a hash."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+
+import torch
+from torch import Tensor, nn
+
+
+def load_weights(model: nn.Module, checkpoint: str) -> None:
+    """Loads a Lightning checkpoint, or a plain ``state_dict``, into a network of the same kind.
+
+    Args:
+        model: What was saved: of a Lightning checkpoint, the LightningModule.
+        checkpoint: Path of a file that ``torch.save`` or a Trainer wrote.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It holds other than tensors and plain values, no weights, or those of another
+            network.
+    """
+    try:
+        found = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{checkpoint} holds objects that could run code when they are loaded, so it was not. "
+            "Load it where you trust it, and save the state_dict alone: "
+            "torch.save(model.state_dict(), path)."
+        ) from error
+    weights = found.get("state_dict", found) if isinstance(found, dict) else found
+    if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
+        raise ValueError(
+            f"{checkpoint} should hold a state_dict, by itself or as the entry 'state_dict' of a "
+            f"dict, got {type(weights).__name__}."
+        )
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            f"The weights in {checkpoint} do not fit {type(model).__name__}. Make the model with "
+            f"the class and the options that it was trained with. {error}"
+        ) from error
+
+
+def weights_hash(model: nn.Module) -> str:
+    """SHA-256 over name, dtype, shape and bytes of every entry of the ``state_dict``, in hex.
+
+    The same on every device; entries that are no tensors (extra state) count by their ``repr``.
+
+    Example:
+        >>> a, b = nn.Linear(2, 2), nn.Linear(2, 2)
+        >>> weights_hash(a) == weights_hash(b)
+        False
+        >>> b.load_state_dict(a.state_dict())
+        <All keys matched successfully>
+        >>> weights_hash(a) == weights_hash(b)
+        True
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        if not isinstance(value, Tensor):
+            digest.update(repr((name, value)).encode())
+            continue
+        digest.update(repr((name, str(value.dtype), tuple(value.shape))).encode())
+        content = value.detach().cpu().contiguous().flatten().view(torch.uint8)
+        digest.update(content.numpy().tobytes())
+    return digest.hexdigest()
