@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Default: those of the process.
 
     Returns:
-        0, or 130 where the user interrupted it.
+        0; 130 where the user interrupted it; of ``roar``, 1 or 2, see there.
 
     Raises:
         SystemExit: After ``--help`` and ``--version`` (0), and for arguments that do not exist (2).
@@ -45,6 +45,10 @@ def _run(arguments: list[str]) -> int:
         train(["--help" if word == "--help-all" else word for word in arguments])
         return 0
     options = parser.parse_args(arguments)
+    if command == "roar":
+        from fullgrad_lightning.cli.roar import roar
+
+        return roar(options)
 
     from fullgrad_lightning.cli.demo import demo
 

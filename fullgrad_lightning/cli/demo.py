@@ -1,4 +1,4 @@
-"""``fullgrad demo``: a small network learns which texture an object has, and is watched."""
+"""``fullgrad demo``: a small network learns which texture an object has, is watched, and judged."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from fullgrad_lightning.callbacks import FullGradMonitor
+from fullgrad_lightning.cli.demo_roar import demo_roar
 from fullgrad_lightning.cli.report import History, report
 from fullgrad_lightning.cli.texture_classifier import TextureClassifier
 from fullgrad_lightning.datamodules import ShapesDataModule
@@ -35,7 +36,8 @@ def demo(options: argparse.Namespace) -> None:
     """Trains, and prints what to look at.
 
     Args:
-        options: ``output``, ``epochs``, ``accelerator``, ``seed`` and ``fast``, see ``parser``.
+        options: ``output``, ``epochs``, ``accelerator``, ``seed``, ``fast`` and ``roar``, see
+            ``parser``.
     """
     started = time.monotonic()
     pl.seed_everything(options.seed, verbose=False)
@@ -69,7 +71,10 @@ def demo(options: argparse.Namespace) -> None:
     assert isinstance(data.val_set, ShapesDataset)
     covered = data.val_set.masks.float().mean().item()
     seconds = time.monotonic() - started
-    print(report(history, covered, Path(board.log_dir), options.output, seconds))
+    print(report(history, covered, Path(board.log_dir), options.output, seconds), flush=True)
+    if options.roar:
+        with _quiet():
+            print(demo_roar(options, Path(board.log_dir) / "roar"))
 
 
 @contextmanager

@@ -13,7 +13,12 @@ TRAINING = {
     "test": "run a model over the test data",
     "predict": "run a model over images; a BasePredictionWriter callback keeps its answers",
 }
-COMMANDS = {"demo": "watch a small network learn where to look, in about two minutes", **TRAINING}
+ROAR = "judge saliency methods: remove what they point at, train again (remove and retrain)"
+COMMANDS = {
+    "demo": "watch a small network learn where to look, and judge it, in five minutes",
+    **TRAINING,
+    "roar": ROAR,
+}
 
 _TRAINING_DESCRIPTION = """\
 {summary}.
@@ -37,9 +42,24 @@ more help, from LightningCLI itself:
   fullgrad {command} --config my.yaml --print_config  what would be run, as one YAML file
 """
 
+_ROAR_DESCRIPTION = """\
+Remove and retrain (ROAR): a grid of saliency methods x fractions x seeds. Train a reference for
+each seed, rank the pixels of all images with each method, and train again, from new random weights,
+without the most salient ones. The lower the accuracy, the better a method knew what matters.
+"""
+
+_ROAR_EXAMPLES = """\
+examples:
+  fullgrad roar run --config examples/roar_fashion_mnist.yaml --jobs 2
+  fullgrad roar status runs/roar_fashion_mnist
+  fullgrad roar report runs/roar_fashion_mnist
+"""
+
 
 def command_line() -> argparse.ArgumentParser:
-    """The parser of the whole command line; it parses ``demo`` and holds the help of the others."""
+    """The parser of the whole command line; it parses ``demo`` and ``roar``, and holds the help of
+    the others.
+    """
     parser = argparse.ArgumentParser(
         "fullgrad", description="Watch why a network answers as it does, while it learns."
     )
@@ -63,13 +83,14 @@ def command_line() -> argparse.ArgumentParser:
                 formatter_class=argparse.RawDescriptionHelpFormatter,
             )
         )
+    _add_roar(commands.add_parser("roar", help=ROAR))
     return parser
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Trains a small network on images that are drawn as they are needed, with a "
-        "FullGradMonitor, and tells what to look at."
+        "FullGradMonitor, and tells what to look at; then asks by ROAR whether it was true."
     )
     parser.add_argument(
         "--output", type=Path, default=Path("fullgrad_demo"), help="folder (default: %(default)s)"
@@ -80,6 +101,32 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fast", action="store_true", help="a few seconds: too short to learn much"
     )
+    parser.add_argument(
+        "--no-roar", dest="roar", action="store_false", help="without retraining at the end"
+    )
+
+
+def _add_roar(parser: argparse.ArgumentParser) -> None:
+    parser.description, parser.epilog = _ROAR_DESCRIPTION, _ROAR_EXAMPLES
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    run = actions.add_parser(
+        "run",
+        help="do what is not done yet of a grid, and report",
+        description="Does what is not done yet of a grid, and reports. After a kill, Ctrl-C or a "
+        "failure, run the same command: cells go on from the end of their last epoch.",
+    )
+    run.add_argument("-c", "--config", type=Path, required=True, metavar="FILE", help="YAML file")
+    run.add_argument(
+        "--jobs", type=_positive, help="processes at a time (default: one for each GPU, or one)"
+    )
+    run.add_argument("--output", type=Path, metavar="DIR", help="instead of the file's output")
+    for name, summary in (
+        ("status", "show what is done, running, failed and waiting"),
+        ("report", "draw tables, curves and masked images of what is done"),
+    ):
+        action = actions.add_parser(name, help=summary, description=summary.capitalize() + ".")
+        action.add_argument("folder", type=Path, metavar="DIR", help="output of the grid")
 
 
 def _add_training(parser: argparse.ArgumentParser) -> None:

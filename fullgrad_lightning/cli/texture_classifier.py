@@ -24,7 +24,7 @@ class TextureClassifier(pl.LightningModule):
         num_classes: K.
     """
 
-    def __init__(self, num_classes: int) -> None:
+    def __init__(self, num_classes: int = 8) -> None:
         super().__init__()
         self.network = nn.Sequential(
             nn.Conv2d(3, 16, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
@@ -46,6 +46,12 @@ class TextureClassifier(pl.LightningModule):
     def validation_step(self, batch: ShapesSample, batch_idx: int) -> None:
         right = self(batch.image).argmax(1) == batch.label
         self.log("val/accuracy", right.float().mean(), prog_bar=True, batch_size=len(right))
+
+    def test_step(self, batch: ShapesSample, batch_idx: int) -> None:
+        logits = self(batch.image)
+        right = logits.argmax(1) == batch.label
+        self.log("test/accuracy", right.float().mean(), batch_size=len(right))
+        self.log("test/loss", cross_entropy(logits, batch.label), batch_size=len(right))
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         optimizer = torch.optim.AdamW(self.parameters(), LEARNING_RATE)

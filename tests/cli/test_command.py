@@ -13,7 +13,10 @@ import pytest
 from fullgrad_lightning.cli import main
 from fullgrad_lightning.cli.parser import COMMANDS, TRAINING
 
-HELP = [["--help"], ["-h"], ["--version"], *([command, "--help"] for command in COMMANDS)]
+HELP = [
+    ["--help"], ["-h"], ["--version"], *([command, "--help"] for command in COMMANDS),
+    *(["roar", action, "--help"] for action in ("run", "status", "report")),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("arguments", HELP, ids=" ".join)
@@ -62,10 +65,13 @@ def test_help_of_training_names_what_lightning_cli_tells(
     ("arguments", "message"),
     [
         (["fti"], "no command 'fti'. Did you mean 'fit'?"),
-        (["xyzzy"], "There are: demo, fit, validate, test, predict."),
+        (["xyzzy"], "There are: demo, fit, validate, test, predict, roar."),
         (["--nothing"], "COMMAND"),
         (["demo", "--epochs", "0"], "must be 1 or more, got 0"),
         (["demo", "--nothing"], "unrecognized arguments: --nothing"),
+        (["roar"], "required: ACTION"),
+        (["roar", "run"], "required: -c/--config"),
+        (["roar", "run", "--config", "a.yaml", "--jobs", "0"], "must be 1 or more, got 0"),
     ],
 )
 def test_wrong_arguments(

@@ -1,0 +1,56 @@
+"""``fullgrad roar run``, ``status`` and ``report``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from fullgrad_lightning.roar.ledger import Ledger
+from fullgrad_lightning.roar.locks import FolderInUse
+
+
+def roar(options: argparse.Namespace) -> int:
+    """Runs ``fullgrad roar ACTION``.
+
+    Args:
+        options: ``action`` and its own, see ``parser``.
+
+    Returns:
+        0; 1 if cells failed; 2 if the grid is wrong, missing or in use.
+    """
+    try:
+        if options.action == "run":
+            return _run(options)
+        ledger = Ledger(options.folder)
+    except (FileNotFoundError, FolderInUse) as error:
+        return _refused(error)
+    print(ledger.table() if options.action == "status" else _report(ledger))
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from fullgrad_lightning.roar.config import load_grid
+    from fullgrad_lightning.roar.driver import run_grid
+    from fullgrad_lightning.roar.grid import WrongGrid
+
+    try:
+        grid = load_grid(options.config, output=options.output)
+        well = run_grid(grid, jobs=options.jobs)
+    except WrongGrid as error:
+        return _refused(error)
+    ledger = Ledger(grid.output)
+    print(_report(ledger))
+    if not well:
+        print(ledger.table(), file=sys.stderr)
+    return 0 if well else 1
+
+
+def _report(ledger: Ledger) -> str:
+    from fullgrad_lightning.roar.report import write_report
+
+    return write_report(ledger)
+
+
+def _refused(error: Exception) -> int:
+    print(f"fullgrad roar: {error}", file=sys.stderr)
+    return 2

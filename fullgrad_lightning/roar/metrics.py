@@ -1,0 +1,50 @@
+"""The accuracy among what a model logs when it is tested."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+_ACCURACY = re.compile(r"accuracy|(?<![a-z])acc(?![a-z])", re.IGNORECASE)
+
+
+def accuracy_of(metrics: Mapping[str, float]) -> float:
+    """``test/accuracy``, or the first metric with "accuracy", or "acc" as a word, in its name.
+
+    Args:
+        metrics: Of the first test loader, as ``trainer.test`` returns them.
+
+    Raises:
+        ValueError: There is none, or it is not in 0…1.
+
+    Example:
+        >>> accuracy_of({"test_loss": 0.5, "test_acc": 0.75})
+        0.75
+    """
+    names = [name for name in metrics if _ACCURACY.search(name)]
+    if not names:
+        raise ValueError(
+            "The model logs no test accuracy, which a ROAR grid compares. Log it in test_step, as "
+            f'"test/accuracy"; what it logs: {", ".join(metrics) or "nothing"}.'
+        )
+    name = "test/accuracy" if "test/accuracy" in names else names[0]
+    value = float(metrics[name])
+    if not 0 <= value <= 1:
+        raise ValueError(f"The test accuracy {name!r} must be in 0…1, got {value}.")
+    return value
+
+
+def loss_of(metrics: Mapping[str, float]) -> float | None:
+    """``test/loss``, or the first metric with "loss" in its name; ``None``: there is none, or it
+    is not finite.
+
+    Example:
+        >>> loss_of({"test_loss": 0.5, "test_acc": 0.75})
+        0.5
+    """
+    names = [name for name in metrics if "loss" in name.lower()]
+    if not names:
+        return None
+    value = float(metrics["test/loss" if "test/loss" in names else names[0]])
+    return value if math.isfinite(value) else None
