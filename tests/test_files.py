@@ -12,10 +12,15 @@ from fullgrad_lightning.files import whole_file, write_whole
 def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "new" / "result.json"
     write_whole(path, "old")
-    with pytest.raises(RuntimeError), whole_file(path) as unfinished:
-        unfinished.write_text("half")
-        assert path.read_text() == "old"
-        raise RuntimeError
+
+    def fails() -> None:
+        with whole_file(path) as unfinished:
+            unfinished.write_text("half")
+            assert path.read_text() == "old"
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fails()
     assert path.read_text() == "old"
     assert list(path.parent.iterdir()) == [path]
 

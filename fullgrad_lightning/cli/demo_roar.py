@@ -49,8 +49,8 @@ def demo_roar(options: argparse.Namespace, folder: Path) -> str:
     two_at_a_time = 2 if options.accelerator == "cpu" and (os.cpu_count() or 1) > 1 else 1
     well = run_grid(resolve(grid), jobs=two_at_a_time)
     lead = (
-        "Is the explanation true? Networks were trained anew without the pixels that it names, and\n"
-        "without random ones. If those pixels mattered, accuracy falls further below random:"
+        "Is the explanation true? Networks were trained anew without the pixels that it names,\n"
+        "and without random ones. If those pixels mattered, accuracy falls below that of random:"
     )
     trouble = "" if well else f"\nSome of it failed; see fullgrad roar status {folder}\n"
     return f"{lead}\n\n{write_report(Ledger(folder))}\n{trouble}"
