@@ -24,7 +24,7 @@ browser:
 	    && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium; } \
 	  >/dev/null 2>&1 || echo "No Chromium: the tests of TensorBoard's pages will be skipped."
 
-demo: .venv/ready ## watch a small network learn where to look (two minutes)
+demo: .venv/ready ## watch a small network learn where to look, and judge it (five minutes)
 	OMP_NUM_THREADS= $(BIN)/fullgrad demo
 
 lint: .venv/ready ## ruff, formatting, types
@@ -40,6 +40,11 @@ bench: .venv/ready ## all benchmarks; rewrites the tables in docs/
 	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.memory
 	$(BIN)/python -m pip install --quiet --editable '.[bench]'
 	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.saliency --write docs/speed.md
+	$(BIN)/python -m benchmarks.fills
+	$(BIN)/python -m benchmarks.roar_loader
+	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.saliency_writer
+	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.roar_planted
+	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.roar_kills
 	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.completeness --jobs 2 --write docs/completeness.md
 
 clean: ## remove the environment and caches
