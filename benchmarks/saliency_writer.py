@@ -24,7 +24,7 @@ import pytorch_lightning as pl
 import fullgrad_lightning as fgl
 from benchmarks.monitor import timed
 from fullgrad_lightning.callbacks import SaliencyWriter
-from fullgrad_lightning.datamodules.roar import ROARDataModule
+from fullgrad_lightning.datamodules.roar.datamodule import ROARDataModule
 from fullgrad_lightning.models import SaliencyPredictor
 
 

@@ -2,7 +2,7 @@
 
 from fullgrad_lightning.datamodules.image_folder import ImageFolderDataModule
 from fullgrad_lightning.datamodules.loaders import ImageDataModule
-from fullgrad_lightning.datamodules.roar import ROARDataModule
+from fullgrad_lightning.datamodules.roar.datamodule import ROARDataModule
 from fullgrad_lightning.datamodules.shapes import ShapesDataModule, ShapesDataset, ShapesSample
 from fullgrad_lightning.datamodules.torchvision_sets import (
     CIFAR10DataModule,

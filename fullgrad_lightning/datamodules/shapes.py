@@ -9,11 +9,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
+from fullgrad_lightning.datamodules.drawing.painting import paint
+from fullgrad_lightning.datamodules.drawing.scenes import draw_scenes
+from fullgrad_lightning.datamodules.drawing.silhouettes import SILHOUETTES
+from fullgrad_lightning.datamodules.drawing.textures import TEXTURES
 from fullgrad_lightning.datamodules.loaders import ImageDataModule, integer_option
-from fullgrad_lightning.datamodules.painting import paint
-from fullgrad_lightning.datamodules.scenes import draw_scenes
-from fullgrad_lightning.datamodules.silhouettes import SILHOUETTES
-from fullgrad_lightning.datamodules.textures import TEXTURES
 from fullgrad_lightning.datamodules.transforms import evaluation_transform
 
 ClassBy = Literal["texture", "shape"]

@@ -68,7 +68,7 @@ def _masked(
 ) -> pl.LightningDataModule:
     if masking is None:
         return base
-    from fullgrad_lightning.datamodules.roar import ROARDataModule
+    from fullgrad_lightning.datamodules.roar.datamodule import ROARDataModule
 
     options = {key: masking[key] for key in ("fraction", "order", "remove", "fill", "mask_only")}
     # Of the grid's folder, so that it may be moved; a store of the user's has an absolute path.

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from fullgrad_lightning.datamodules.rebuilt import loader_of
-from fullgrad_lightning.datamodules.roar import ROARDataModule
+from fullgrad_lightning.datamodules.roar.datamodule import ROARDataModule
+from fullgrad_lightning.datamodules.roar.rebuilt import loader_of
 from fullgrad_lightning.masking.store import RankStore
 from fullgrad_lightning.models.batches import images_alone
 from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from tqdm import tqdm  # type: ignore[import-untyped]
+from tqdm import tqdm
 
 from fullgrad_lightning.files import write_whole
 from fullgrad_lightning.roar.checks import check

@@ -11,7 +11,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Sampler
 from torch.utils.data.distributed import DistributedSampler
 
-from fullgrad_lightning.datamodules.rebuilt import workers
+from fullgrad_lightning.datamodules.roar.rebuilt import workers
 from fullgrad_lightning.roar.seeding import seed_everything, seed_from
 
 

@@ -31,7 +31,7 @@ def estimate_maps(folder: Path, started: float) -> None:
     import pytorch_lightning as pl
 
     from fullgrad_lightning.callbacks.saliency_writer import SaliencyWriter
-    from fullgrad_lightning.datamodules.roar import ROARDataModule
+    from fullgrad_lightning.datamodules.roar.datamodule import ROARDataModule
     from fullgrad_lightning.masking.store import RankStore
     from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor
     from fullgrad_lightning.roar.config import make

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.datamodules.rebuilt import loader_of
+from fullgrad_lightning.datamodules.roar.rebuilt import loader_of
 from fullgrad_lightning.files import whole_file
 from fullgrad_lightning.models.batches import images_and_labels
 

@@ -16,7 +16,7 @@ import torch
 
 from fullgrad_lightning.callbacks.saliency_writer import SaliencyWriter
 from fullgrad_lightning.datamodules import ShapesDataModule
-from fullgrad_lightning.datamodules.roar import ROARDataModule
+from fullgrad_lightning.datamodules.roar.datamodule import ROARDataModule
 from fullgrad_lightning.models import SaliencyPredictor
 from tests.callbacks.training import network, trainer
 

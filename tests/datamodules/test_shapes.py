@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fullgrad_lightning.datamodules import ShapesDataModule, ShapesDataset, ShapesSample
-from fullgrad_lightning.datamodules.silhouettes import SILHOUETTES
-from fullgrad_lightning.datamodules.textures import TEXTURES
+from fullgrad_lightning.datamodules.drawing.silhouettes import SILHOUETTES
+from fullgrad_lightning.datamodules.drawing.textures import TEXTURES
 
 
 def drawn(**options: Any) -> ShapesDataModule:

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.datamodules.painting import paint
-from fullgrad_lightning.datamodules.scenes import Scenes, draw_scenes
-from fullgrad_lightning.datamodules.silhouettes import SILHOUETTES, inside
-from fullgrad_lightning.datamodules.textures import TEXTURES, texture
+from fullgrad_lightning.datamodules.drawing.painting import paint
+from fullgrad_lightning.datamodules.drawing.scenes import Scenes, draw_scenes
+from fullgrad_lightning.datamodules.drawing.silhouettes import SILHOUETTES, inside
+from fullgrad_lightning.datamodules.drawing.textures import TEXTURES, texture
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Subset
 
-from fullgrad_lightning.datamodules.inspection import check_shape, fetch
-from fullgrad_lightning.datamodules.items import image_of, with_image
-from fullgrad_lightning.datamodules.preparation import Transform
-from fullgrad_lightning.datamodules.rebuilt import workers
+from fullgrad_lightning.datamodules.roar.inspection import check_shape, fetch
+from fullgrad_lightning.datamodules.roar.items import image_of, with_image
+from fullgrad_lightning.datamodules.roar.preparation import Transform
+from fullgrad_lightning.datamodules.roar.rebuilt import workers
 
 
 class IndexedDataset(Dataset[tuple[int, Any]]):

@@ -23,9 +23,9 @@ from torch.utils.data import (
 )
 
 from fullgrad_lightning.datamodules import ROARDataModule
-from fullgrad_lightning.datamodules.rebuilt import rebuilt
+from fullgrad_lightning.datamodules.roar.rebuilt import rebuilt
 from fullgrad_lightning.masking.store import RankStore
-from tests.datamodules.studies import (
+from tests.datamodules.roar.studies import (
     SIZES,
     V2_EVAL,
     V2_TRAIN,

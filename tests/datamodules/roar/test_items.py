@@ -12,7 +12,13 @@ from PIL import Image
 from torch import Tensor
 from torchvision import tv_tensors
 
-from fullgrad_lightning.datamodules.items import image_of, shape_of, stacked, unstacked, with_image
+from fullgrad_lightning.datamodules.roar.items import (
+    image_of,
+    shape_of,
+    stacked,
+    unstacked,
+    with_image,
+)
 from tests.datamodules.fakes import pictures
 
 

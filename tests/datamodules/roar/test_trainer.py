@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.data import BatchSampler, DataLoader, DistributedSampler
 
 from fullgrad_lightning.datamodules import ROARDataModule
-from tests.datamodules.studies import (
+from tests.datamodules.roar.studies import (
     SIZES,
     V1_EVAL,
     V1_TRAIN,

@@ -16,7 +16,7 @@ from torch.utils.data import ConcatDataset, Subset, random_split
 from torchvision import transforms as v1
 from torchvision.transforms import v2
 
-from tests.datamodules.studies import Base, Pictures, in_order, masked, random_store
+from tests.datamodules.roar.studies import Base, Pictures, in_order, masked, random_store
 
 N, SIDE = 40, 12
 

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fullgrad_lightning.datamodules.inspection import (
+from fullgrad_lightning.datamodules.roar.inspection import (
     check_evaluation,
     check_taken_apart,
     inspect,
 )
-from fullgrad_lightning.datamodules.preparation import Pipeline, bottom, pipeline_of, prepared
+from fullgrad_lightning.datamodules.roar.preparation import Pipeline, bottom, pipeline_of, prepared
 
 
 @dataclass(frozen=True)

@@ -10,14 +10,14 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch.utils.data import DataLoader
 
-from fullgrad_lightning.datamodules import handed_on
-from fullgrad_lightning.datamodules.indexed import IndexedDataset, indexed_loader
 from fullgrad_lightning.datamodules.loaders import integer_option
-from fullgrad_lightning.datamodules.masked import SPLITS, MaskedDataset, Masking
-from fullgrad_lightning.datamodules.preparation import Pipeline, Transform, own_steps
-from fullgrad_lightning.datamodules.prepared import PreparedSplits, prepare_splits
-from fullgrad_lightning.datamodules.ranked import mean_of, store_of
-from fullgrad_lightning.datamodules.rebuilt import loader_of, rebuilt
+from fullgrad_lightning.datamodules.roar import handed_on
+from fullgrad_lightning.datamodules.roar.indexed import IndexedDataset, indexed_loader
+from fullgrad_lightning.datamodules.roar.masked import SPLITS, MaskedDataset, Masking
+from fullgrad_lightning.datamodules.roar.preparation import Pipeline, Transform, own_steps
+from fullgrad_lightning.datamodules.roar.prepared import PreparedSplits, prepare_splits
+from fullgrad_lightning.datamodules.roar.ranked import mean_of, store_of
+from fullgrad_lightning.datamodules.roar.rebuilt import loader_of, rebuilt
 from fullgrad_lightning.masking.fills import Fill
 from fullgrad_lightning.masking.selection import Order, Selection
 

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.datamodules.silhouettes import SILHOUETTES, SOLID
-from fullgrad_lightning.datamodules.textures import TEXTURES, Weave
+from fullgrad_lightning.datamodules.drawing.silhouettes import SILHOUETTES, SOLID
+from fullgrad_lightning.datamodules.drawing.textures import TEXTURES, Weave
 
 PATCHES, DISTRACTORS = 6, 3
 

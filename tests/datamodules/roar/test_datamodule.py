@@ -13,7 +13,7 @@ from torchvision import transforms as v1
 
 from fullgrad_lightning.datamodules import ROARDataModule, ShapesDataModule
 from fullgrad_lightning.masking.store import IncompleteStore, RankStore
-from tests.datamodules.studies import (
+from tests.datamodules.roar.studies import (
     MEAN,
     SIZES,
     STD,

@@ -16,9 +16,9 @@ from torchvision.datasets import VisionDataset
 from torchvision.transforms import v2
 
 from fullgrad_lightning.datamodules import ImageFolderDataModule, ROARDataModule
-from fullgrad_lightning.datamodules.preparation import pipeline_of, prepared
+from fullgrad_lightning.datamodules.roar.preparation import pipeline_of, prepared
 from tests.datamodules.fakes import pictures, write_folder
-from tests.datamodules.studies import (
+from tests.datamodules.roar.studies import (
     MEAN,
     STD,
     V1_EVAL,

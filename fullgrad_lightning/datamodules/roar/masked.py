@@ -12,14 +12,14 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fullgrad_lightning.datamodules.inspection import check_shape, fetch
-from fullgrad_lightning.datamodules.items import (
+from fullgrad_lightning.datamodules.roar.inspection import check_shape, fetch
+from fullgrad_lightning.datamodules.roar.items import (
     images_of,
     stacked,
     unstacked,
     with_images,
 )
-from fullgrad_lightning.datamodules.preparation import Transform
+from fullgrad_lightning.datamodules.roar.preparation import Transform
 from fullgrad_lightning.masking.fills import Fill, fill, shape_of
 from fullgrad_lightning.masking.selection import Selection
 from fullgrad_lightning.masking.store import RankStore

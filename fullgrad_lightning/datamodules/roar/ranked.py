@@ -8,8 +8,8 @@ from pathlib import Path
 import pytorch_lightning as pl
 from torch import Tensor
 
-from fullgrad_lightning.datamodules.channel_mean import channel_mean, keep_mean, read_mean
-from fullgrad_lightning.datamodules.prepared import PreparedSplits
+from fullgrad_lightning.datamodules.roar.channel_mean import channel_mean, keep_mean, read_mean
+from fullgrad_lightning.datamodules.roar.prepared import PreparedSplits
 from fullgrad_lightning.masking.store import RankStore
 
 

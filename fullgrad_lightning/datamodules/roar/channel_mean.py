@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fullgrad_lightning.datamodules.inspection import check_shape, fetch
-from fullgrad_lightning.datamodules.items import image_of, stacked
+from fullgrad_lightning.datamodules.roar.inspection import check_shape, fetch
+from fullgrad_lightning.datamodules.roar.items import image_of, stacked
 from fullgrad_lightning.files import write_whole
 
 BATCH = 256

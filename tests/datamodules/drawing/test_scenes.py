@@ -11,9 +11,9 @@ import torch
 from scipy import stats
 from torch import Tensor
 
-from fullgrad_lightning.datamodules.scenes import Scenes, draw_scenes
-from fullgrad_lightning.datamodules.silhouettes import SILHOUETTES, SOLID
-from fullgrad_lightning.datamodules.textures import TEXTURES
+from fullgrad_lightning.datamodules.drawing.scenes import Scenes, draw_scenes
+from fullgrad_lightning.datamodules.drawing.silhouettes import SILHOUETTES, SOLID
+from fullgrad_lightning.datamodules.drawing.textures import TEXTURES
 
 N = 4000
 

@@ -18,7 +18,7 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from fullgrad_lightning.datamodules.items import (
+from fullgrad_lightning.datamodules.roar.items import (
     Picture,
     image_of,
     shape_of,
@@ -26,7 +26,7 @@ from fullgrad_lightning.datamodules.items import (
     unstacked,
     with_image,
 )
-from fullgrad_lightning.datamodules.preparation import REMEDY, Transform
+from fullgrad_lightning.datamodules.roar.preparation import REMEDY, Transform
 
 LOOKED_AT = 64  # samples of a split that go into its fingerprint
 FETCHED_AGAIN = 16  # of those: an image mirrored half of the time passes once in 65,536

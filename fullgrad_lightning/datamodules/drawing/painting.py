@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.datamodules.scenes import Scenes, Things
-from fullgrad_lightning.datamodules.silhouettes import inside
-from fullgrad_lightning.datamodules.textures import texture
+from fullgrad_lightning.datamodules.drawing.scenes import Scenes, Things
+from fullgrad_lightning.datamodules.drawing.silhouettes import inside
+from fullgrad_lightning.datamodules.drawing.textures import texture
 
 UNITS = 32  # a side of the image, in the unit of scenes
 _CHUNK = 128  # scenes painted at once: small enough for the caches

@@ -1,0 +1,1 @@
+"""How the images of ``ShapesDataModule`` are drawn."""

@@ -1,0 +1,1 @@
+"""Any data module's images without the pixels that a saliency method names."""
