@@ -52,5 +52,10 @@ def demo_roar(options: argparse.Namespace, folder: Path) -> str:
         "Is the explanation true? Networks were trained anew without the pixels that it names,\n"
         "and without random ones. If those pixels mattered, accuracy falls below that of random:"
     )
+    told = write_report(Ledger(folder))
+    look = (
+        "Look at the curves, and at what was taken away:\n"
+        f"  {folder / 'report' / 'accuracy.png'}\n  {folder / 'report' / 'masked_images.png'}"
+    )
     trouble = "" if well else f"\nSome of it failed; see fullgrad roar status {folder}\n"
-    return f"{lead}\n\n{write_report(Ledger(folder))}\n{trouble}"
+    return f"{lead}\n\n{told}\n\n{look}\n{trouble}"

@@ -198,7 +198,7 @@ def test_fullgrad_predict_from_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             },
         },
         "data": {
-            "class_path": "fullgrad_lightning.datamodules.roar.ROARDataModule",
+            "class_path": "ROARDataModule",
             "init_args": {
                 "base": {
                     "class_path": "ShapesDataModule",
