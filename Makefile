@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Only a fresh clone installs; -n 2 because most tests are small and torch gets one thread each.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help test browser demo lint format bench clean
+.PHONY: help test browser demo lint format docs bench clean
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
@@ -35,6 +35,10 @@ lint: .venv/ready ## ruff, formatting, types
 format: .venv/ready ## format and mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+docs: .venv/ready ## build the documentation into site/; warnings are errors
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 bench: .venv/ready ## all benchmarks; rewrites the tables in docs/
 	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.memory
