@@ -17,7 +17,11 @@ if TYPE_CHECKING:  # what `_HOME` says, for type checkers and editors
     from fullgrad_lightning import models as models
     from fullgrad_lightning import saliency as saliency
     from fullgrad_lightning import visualization as visualization
-    from fullgrad_lightning.callbacks import FullGradMonitor, SaliencyWriter
+    from fullgrad_lightning.callbacks import (
+        FullGradMonitor,
+        PixelPerturbationMonitor,
+        SaliencyWriter,
+    )
     from fullgrad_lightning.datamodules import (
         CIFAR10DataModule,
         CIFAR100DataModule,
@@ -36,8 +40,11 @@ if TYPE_CHECKING:  # what `_HOME` says, for type checkers and editors
         full_gradients,
     )
     from fullgrad_lightning.metrics import (
+        ROAD,
         CompletenessResidual,
         EnergyPointingGame,
+        InsertionDeletion,
+        PixelPerturbation,
         PointingGame,
         SaliencyDrift,
     )
@@ -49,6 +56,7 @@ if TYPE_CHECKING:  # what `_HOME` says, for type checkers and editors
     from fullgrad_lightning.saliency.smooth_fullgrad import SmoothFullGrad
 
 __all__ = [
+    "ROAD",
     "AttributionBudget",
     "BiasGradient",
     "CIFAR10DataModule",
@@ -62,7 +70,10 @@ __all__ = [
     "ImageClassifier",
     "ImageFolderDataModule",
     "IncompleteDecomposition",
+    "InsertionDeletion",
     "MNISTDataModule",
+    "PixelPerturbation",
+    "PixelPerturbationMonitor",
     "PointingGame",
     "ROARDataModule",
     "SaliencyDrift",
@@ -83,7 +94,7 @@ __version__ = "0.1.0"
 # Imported when first asked for: `fullgrad --help` and a project that only wants the decomposition
 # need not wait for Lightning.
 _HOME = {
-    "callbacks": "FullGradMonitor SaliencyWriter",
+    "callbacks": "FullGradMonitor PixelPerturbationMonitor SaliencyWriter",
     "datamodules": (
         "CIFAR10DataModule CIFAR100DataModule FashionMNISTDataModule ImageFolderDataModule"
         " MNISTDataModule ROARDataModule ShapesDataModule"
@@ -92,7 +103,10 @@ _HOME = {
         "AttributionBudget BiasGradient FullGradients IncompleteDecomposition attribution_budget"
         " full_gradients"
     ),
-    "metrics": "CompletenessResidual EnergyPointingGame PointingGame SaliencyDrift",
+    "metrics": (
+        "CompletenessResidual EnergyPointingGame InsertionDeletion PixelPerturbation PointingGame"
+        " ROAD SaliencyDrift"
+    ),
     "models": "ImageClassifier SaliencyPredictor vgg9",
     "saliency.fullgrad": "FullGrad",
     "saliency.layer_maps": "layer_maps",

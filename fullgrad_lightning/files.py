@@ -18,7 +18,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Yields:
         A path in the same folder. After an exception it is removed, and ``path`` is as it was.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with whole_file(Path(folder, "result.json")) as unfinished:

@@ -17,7 +17,7 @@ ROOMS: dict[str, set[str]] = {
     "decomposition": set(),
     "saliency": {"decomposition"},
     "masking": {"files"},
-    "metrics": set(),
+    "metrics": {"decomposition", "masking"},
     "datamodules": {"files", "masking"},
     "models": {"saliency"},
     "visualization": {"files"},

@@ -17,17 +17,31 @@ MASKS = ("mask", "masks", "segmentation")
 LOGITS = ("logits", "out", "output", "prediction")
 
 
-class Reader(Protocol):
+class ImageReader(Protocol):
     """Callbacks whose users can tell them how to read their batches and outputs."""
 
     def batch_to_input(self, batch: Any) -> Tensor | None: ...
+    def output_to_logits(self, output: Any) -> Tensor | None: ...
+
+
+class Reader(ImageReader, Protocol):
+    """Those that look at labels and masks too."""
+
     def batch_to_label(self, batch: Any) -> Tensor | None: ...
     def batch_to_mask(self, batch: Any) -> Tensor | None: ...
-    def output_to_logits(self, output: Any) -> Tensor | None: ...
 
 
 def read(reader: Reader, batch: object) -> tuple[Tensor, Tensor | None, Tensor | None]:
     """Images (N, C, H, W), labels and masks of a batch.
+
+    Raises:
+        TypeError: There are no floating-point images.
+    """
+    return images_read_by(reader, batch), reader.batch_to_label(batch), reader.batch_to_mask(batch)
+
+
+def images_read_by(reader: ImageReader, batch: object) -> Tensor:
+    """Images (N, C, H, W) of a batch.
 
     Raises:
         TypeError: There are no floating-point images.
@@ -39,10 +53,10 @@ def read(reader: Reader, batch: object) -> tuple[Tensor, Tensor | None, Tensor |
             f"{name} needs floating-point images (N, C, H, W), but batch_to_input found {found} in "
             f"a batch that is {structure(batch)}. Override {name}.batch_to_input(batch)."
         )
-    return inputs, reader.batch_to_label(batch), reader.batch_to_mask(batch)
+    return inputs
 
 
-def logits_read_by(reader: Reader, output: object) -> Tensor:
+def logits_read_by(reader: ImageReader, output: object) -> Tensor:
     """Logits (N, K) of what ``forward`` returned.
 
     Raises:

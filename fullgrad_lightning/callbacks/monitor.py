@@ -15,8 +15,9 @@ from fullgrad_lightning.callbacks.evaluation import Evaluation
 from fullgrad_lightning.callbacks.options import MonitorOptions
 from fullgrad_lightning.callbacks.pictures import Pictures
 from fullgrad_lightning.callbacks.trainers import (
-    loaders,
+    loader_suffix,
     log_folder,
+    log_numbers,
     reachable_positions,
     refuse_sharded,
     size_of_watched,
@@ -30,22 +31,19 @@ class FullGradMonitor(pl.Callback):
     Training ends in bit-identical weights, optimizer states and random numbers with and without
     it. Networks are explained in eval mode and outside autocast.
 
-    =============================  ================================================================
-    key                            meaning
-    =============================  ================================================================
-    ``fullgrad/samples``           image: per sample the input, overlay and map
-    ``fullgrad/layers``            image: per sample the maps of its layers (Figure 1 of the paper)
-    ``fullgrad/film_strip``        image, when fit ends: samples × validations; also a PNG file
-    ``fullgrad/residual_mean``     mean relative completeness residual, |f − Σ terms| / Σ |terms|
-    ``fullgrad/residual_max``      its maximum
-    ``fullgrad/share_input``       share of Σ |terms| that the input carries, 0…1
-    ``fullgrad/share_<kind>``      share of each kind of bias: parameter, normalization,
-                                   nonlinearity, product, constant, not_localized
-    ``fullgrad/coverage``          share of Σ |f^b| that the map shows (FullGrad and its variants)
-    ``fullgrad/drift``             1 − Spearman correlation with the sample's previous map, 0…2
-    ``fullgrad/pointing_game``     share of maps whose maximum lies inside the object's mask
-    ``fullgrad/energy_inside``     share of the map's positive part inside the mask
-    =============================  ================================================================
+    | key | meaning |
+    |---|---|
+    | ``fullgrad/samples`` | image: per sample the input, overlay and map |
+    | ``fullgrad/layers`` | image: per sample the maps of its layers (Figure 1 of the paper) |
+    | ``fullgrad/film_strip`` | image, when fit ends: samples × validations; also a PNG file |
+    | ``fullgrad/residual_mean`` | mean relative residual; rounding is about 1e-7 in float32 |
+    | ``fullgrad/residual_max`` | its maximum |
+    | ``fullgrad/share_input`` | share of all terms, by size, that the input carries, 0…1 |
+    | ``fullgrad/share_<kind>`` | and each kind of bias: parameter, normalization, nonlinearity, … |
+    | ``fullgrad/coverage`` | share of Σ biases, by size, that the map shows (FullGrad, variants) |
+    | ``fullgrad/drift`` | 1 − Spearman correlation with the sample's previous map, 0…2 |
+    | ``fullgrad/pointing_game`` | share of maps whose maximum lies inside the object's mask |
+    | ``fullgrad/energy_inside`` | share of the map's positive part inside the mask |
 
     Residual and shares are means over the first ``residual_samples`` positions of the data set, of
     all processes; the others over the watched samples. The last two need masks in the batch. In
@@ -79,7 +77,7 @@ class FullGradMonitor(pl.Callback):
         TypeError: A batch without images, an output without logits; see ``batch_to_input`` and
             ``output_to_logits``.
 
-    Example:
+    Examples:
         >>> monitor = FullGradMonitor(num_samples=4, methods=["gradcam"], every_n_epochs=5)
         >>> trainer = pl.Trainer(callbacks=[monitor], logger=False, accelerator="cpu")
     """
@@ -186,13 +184,9 @@ class FullGradMonitor(pl.Callback):
         if evaluation is None or trainer.sanity_checking:
             return
         scalars = evaluation.finished(trainer, pl_module)
-        several = len(loaders(trainer)) > 1
-        suffix = f"/dataloader_idx_{self.options.dataloader_idx}" if several else ""
-        pl_module.log_dict(
-            {f"{evaluation.prefix}/{name}{suffix}": value for name, value in scalars.items()},
-            add_dataloader_idx=False,
-            batch_size=1,
-        )
+        suffix = loader_suffix(trainer, self.options.dataloader_idx)
+        named = {f"{evaluation.prefix}/{name}": value for name, value in scalars.items()}
+        log_numbers(pl_module, named, suffix)
         explanation = evaluation.explanation
         if explanation is not None and self._pictures is not None:
             self._pictures.log(trainer, explanation, evaluation.prefix, suffix)

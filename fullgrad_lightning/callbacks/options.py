@@ -61,8 +61,7 @@ class MonitorOptions:
                 f"tolerance must be a relative residual > 0, or None for the default of the dtype, "
                 f"got {self.tolerance!r}."
             )
-        if not _index(self.dataloader_idx):
-            raise ValueError(f"dataloader_idx must be ≥ 0, got {self.dataloader_idx!r}.")
+        loader_option(self.dataloader_idx)
         if (self.mean is None) != (self.std is None):
             raise ValueError("mean and std must be given together: they undo the normalisation.")
         if isinstance(self.methods, str):
@@ -104,6 +103,16 @@ class MonitorOptions:
     def shown(self) -> dict[str, Any]:
         """All options, for those who save them."""
         return {option.name: getattr(self, option.name) for option in fields(self)}
+
+
+def loader_option(dataloader_idx: object) -> None:
+    """Checks which of several loaders is meant.
+
+    Raises:
+        ValueError: No integer ≥ 0.
+    """
+    if not _index(dataloader_idx):
+        raise ValueError(f"dataloader_idx must be ≥ 0, got {dataloader_idx!r}.")
 
 
 def _index(value: object) -> bool:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fullgrad_lightning.callbacks.options import MonitorOptions
 from fullgrad_lightning.callbacks.samples import Samples
-from fullgrad_lightning.callbacks.trainers import leaves_nothing, logging_step
+from fullgrad_lightning.callbacks.trainers import leaves_nothing, logging_step, normalization
 from fullgrad_lightning.callbacks.watched import Watched
 from fullgrad_lightning.visualization import (
     film_strip,
@@ -49,18 +49,15 @@ class Pictures:
     def of(cls, options: MonitorOptions, trainer: pl.Trainer, logs: Path) -> Pictures:
         """What the options leave open is taken from the DataModule, if it has such attributes."""
         data: Any = getattr(trainer, "datamodule", None)
-        mean, std = options.mean, options.std
-        if mean is None:
-            mean, std = _numbers(data, "mean"), _numbers(data, "std")
+        mean, std = normalization(trainer, options.mean, options.std)
         names = options.class_names
         if names is None:
             names = getattr(data, "class_names", None)
-        both = mean is not None and std is not None
         return cls(
             options,
             logs,
-            mean if both else None,
-            std if both else None,
+            mean,
+            std,
             names if isinstance(names, Sequence) and not isinstance(names, str) else (),
         )
 
@@ -131,10 +128,3 @@ class Pictures:
 
 def _ints(values: Tensor) -> list[int]:
     return [int(value) for value in values.tolist()]
-
-
-def _numbers(source: object, name: str) -> Sequence[float] | None:
-    values = getattr(source, name, None)
-    if isinstance(values, Sequence) and values and all(isinstance(v, float) for v in values):
-        return values
-    return None

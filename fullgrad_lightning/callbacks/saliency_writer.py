@@ -48,7 +48,7 @@ class SaliencyWriter(BasePredictionWriter):
             anything else (``StoreMismatch``: another method, checkpoint, data, …); in ``predict``,
             maps that are not finite, named by split and row.
 
-    Example:
+    Examples:
         >>> trainer = pl.Trainer(callbacks=[SaliencyWriter("maps/fullgrad")], logger=False,
         ...                      accelerator="cpu")
     """

@@ -40,6 +40,27 @@ def logging_step(trainer: pl.Trainer) -> int:
     return int(trainer.fit_loop.epoch_loop._batches_that_stepped)
 
 
+def loader_suffix(trainer: pl.Trainer, dataloader_idx: int) -> str:
+    """What keys end with, as Lightning's own do where there are several loaders."""
+    return f"/dataloader_idx_{dataloader_idx}" if len(loaders(trainer)) > 1 else ""
+
+
+def log_numbers(module: pl.LightningModule, numbers: dict[str, Tensor], suffix: str) -> None:
+    """Logs numbers that are the same in every process, under their keys and this suffix."""
+    named = {f"{key}{suffix}": value for key, value in numbers.items()}
+    module.log_dict(named, add_dataloader_idx=False, batch_size=1)
+
+
+def normalization(
+    trainer: pl.Trainer, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> tuple[Sequence[float] | None, Sequence[float] | None]:
+    """Mean and std of each channel: those given, else those of the DataModule; or neither."""
+    if mean is None:
+        data = getattr(trainer, "datamodule", None)
+        mean, std = _numbers(data, "mean"), _numbers(data, "std")
+    return (mean, std) if mean is not None and std is not None else (None, None)
+
+
 def leaves_nothing(trainer: pl.Trainer) -> bool:
     """Whether this is a run to try the code out, ``fast_dev_run``, which writes no files."""
     return bool(getattr(trainer, "fast_dev_run", False))
@@ -134,3 +155,10 @@ def summed(trainer: pl.Trainer, module: pl.LightningModule, values: Tensor) -> T
     total = trainer.strategy.reduce(values.detach().to(device, copy=True), reduce_op="sum")
     assert isinstance(total, Tensor)
     return total.cpu()
+
+
+def _numbers(source: object, name: str) -> Sequence[float] | None:
+    values = getattr(source, name, None)
+    if isinstance(values, Sequence) and values and all(isinstance(v, float) for v in values):
+        return values
+    return None

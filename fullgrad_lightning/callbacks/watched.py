@@ -11,6 +11,17 @@ from fullgrad_lightning.callbacks.film import Film
 from fullgrad_lightning.callbacks.samples import Samples
 
 
+def is_due(last: int | None, epoch: int, every_n_epochs: int) -> bool:
+    """Whether the validations of an epoch are looked at: all of an epoch are, or none.
+
+    Args:
+        last: The latest epoch whose validations were.
+        epoch: The present one.
+        every_n_epochs: How often.
+    """
+    return last is None or epoch == last or epoch - last >= every_n_epochs
+
+
 @dataclass
 class Watched:
     """The samples that are watched, and what was seen of them.
@@ -28,9 +39,8 @@ class Watched:
     last_epoch: int | None = None
 
     def is_due(self, epoch: int, every_n_epochs: int) -> bool:
-        """Whether a validation in this epoch is to be explained: all of an epoch are, or none."""
-        last = self.last_epoch
-        return last is None or epoch == last or epoch - last >= every_n_epochs
+        """Whether a validation in this epoch is to be explained."""
+        return is_due(self.last_epoch, epoch, every_n_epochs)
 
     def state(self) -> dict[str, Any]:
         return {

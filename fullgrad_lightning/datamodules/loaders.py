@@ -24,7 +24,7 @@ class ImageDataModule(pl.LightningDataModule):
         in_channels: C.
         mean: C numbers; images are (pixels in 0…1 − mean) / std.
         std: C numbers.
-        train_set, val_set, test_set: Data sets, after ``setup``.
+        train_set: Data set, after ``setup``; likewise ``val_set`` and ``test_set``.
 
     Args:
         batch_size: Samples in a batch.

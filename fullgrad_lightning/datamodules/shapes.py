@@ -97,7 +97,7 @@ class ShapesDataModule(ImageDataModule):
     Raises:
         ValueError: An option out of range.
 
-    Example:
+    Examples:
         >>> data = ShapesDataModule(train_size=64, val_size=64, batch_size=16)
         >>> data.setup("fit")
         >>> image, label, mask = next(iter(data.val_dataloader()))

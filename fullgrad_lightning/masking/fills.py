@@ -56,7 +56,7 @@ def fill(
         TypeError: Images or masks of another dtype.
         ValueError: Shapes that do not fit, an unknown fill, or no mean where it is needed.
 
-    Example:
+    Examples:
         >>> images, replaced = torch.ones(1, 3, 1, 2), torch.tensor([[[True, False]]])
         >>> fill(images, replaced, "black", sample_ids=[0])[0, 0]
         tensor([[0., 1.]])

@@ -32,7 +32,7 @@ def rank_pixels(saliency: Tensor, sample_ids: Tensor | Sequence[int], *, seed: i
         TypeError: Maps that are not floating point.
         ValueError: Another shape, not one id for each map, or maps with NaN or infinity.
 
-    Example:
+    Examples:
         >>> rank_pixels(torch.tensor([[[0.1, 0.3], [0.0, 0.2]]]), [7])
         tensor([[[2, 0],
                  [3, 1]]])

@@ -26,7 +26,7 @@ class Selection:
     Raises:
         ValueError: An option out of range.
 
-    Example:
+    Examples:
         >>> import torch
         >>> Selection(fraction=0.5).replaced(torch.tensor([[2, 0], [3, 1]]))
         tensor([[False,  True],

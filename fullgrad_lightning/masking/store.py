@@ -44,7 +44,7 @@ class RankStore:
         shape: (H, W).
         made_from: What determines the ranks, as JSON has it.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> folder = tempfile.mkdtemp()
         >>> store = RankStore.create(folder, sizes={"test": 2}, shape=(1, 3), made_from={"by": "I"})

@@ -1,16 +1,32 @@
-"""Metrics of saliency: is it complete, does it change, does it find the object?"""
+"""Metrics of saliency: is it complete, does it change, does it find the object, is it true?"""
 
 from fullgrad_lightning.metrics.completeness import CompletenessResidual
+from fullgrad_lightning.metrics.debiasing import ROAD
 from fullgrad_lightning.metrics.drift import SaliencyDrift
-from fullgrad_lightning.metrics.functional import energy_inside, pointing_game, saliency_drift
+from fullgrad_lightning.metrics.functional import (
+    energy_inside,
+    insertion_deletion,
+    pixel_perturbation,
+    pointing_game,
+    road,
+    saliency_drift,
+)
+from fullgrad_lightning.metrics.insertion import InsertionDeletion
 from fullgrad_lightning.metrics.localization import EnergyPointingGame, PointingGame
+from fullgrad_lightning.metrics.perturbation import PixelPerturbation
 
 __all__ = [
+    "ROAD",
     "CompletenessResidual",
     "EnergyPointingGame",
+    "InsertionDeletion",
+    "PixelPerturbation",
     "PointingGame",
     "SaliencyDrift",
     "energy_inside",
+    "insertion_deletion",
+    "pixel_perturbation",
     "pointing_game",
+    "road",
     "saliency_drift",
 ]

@@ -16,7 +16,7 @@ class CompletenessResidual(Metric):
 
     ``compute`` returns ``{"mean": …, "max": …}``, float64 scalars; NaN without a sample.
 
-    Example:
+    Examples:
         >>> residual = CompletenessResidual()
         >>> residual.update(torch.tensor([1e-7, 3e-7], dtype=torch.float64))
         >>> {name: f"{value:.0e}" for name, value in residual.compute().items()}

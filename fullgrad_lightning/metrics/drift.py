@@ -13,7 +13,7 @@ class SaliencyDrift(SampleMean):
 
     ``compute`` returns a float64 scalar in [0, 2]; NaN without a sample.
 
-    Example:
+    Examples:
         >>> import torch
         >>> drift, maps = SaliencyDrift(), torch.rand(4, 1, 8, 8)
         >>> drift.update(maps, previous=maps**2)

@@ -15,7 +15,7 @@ class PointingGame(SampleMean):
     ``compute`` returns a float64 scalar in [0, 1]; NaN without a sample. Samples with an empty mask
     are left out.
 
-    Example:
+    Examples:
         >>> import torch
         >>> hits, masks = PointingGame(), torch.zeros(2, 8, 8)
         >>> masks[:, :4] = 1
@@ -46,7 +46,7 @@ class EnergyPointingGame(SampleMean):
     ``compute`` returns a float64 scalar in [0, 1]; NaN without a sample. Samples with an empty mask
     are left out; where nothing is salient the share is 0.
 
-    Example:
+    Examples:
         >>> import torch
         >>> energy, masks = EnergyPointingGame(), torch.zeros(2, 8, 8)
         >>> masks[:, :2] = 1

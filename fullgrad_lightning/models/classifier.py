@@ -53,7 +53,7 @@ class ImageClassifier(pl.LightningModule):
             schedule for a training without end.
         TypeError: An option that the network does not have; a batch of another kind.
 
-    Example:
+    Examples:
         >>> import torch
         >>> classifier = ImageClassifier("vgg9", num_classes=10, model_options={"width": 8})
         >>> classifier(torch.rand(2, 3, 32, 32)).shape

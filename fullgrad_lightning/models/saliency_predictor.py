@@ -42,7 +42,7 @@ class SaliencyPredictor(pl.LightningModule):
         TypeError: No network; an option that the method does not have or that is no plain value.
         FileNotFoundError: There is no such checkpoint.
 
-    Example:
+    Examples:
         >>> network = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(144, 2))
         >>> predictor = SaliencyPredictor(network, "random")
         >>> rows, images = torch.tensor([5, 7]), torch.rand(2, 1, 8, 8)
@@ -161,7 +161,7 @@ def sample_ids(split: str, rows: Sequence[int], seed: int = 0) -> Tensor:
         rows: N row numbers.
         seed: Another one gives other numbers.
 
-    Example:
+    Examples:
         >>> bool((sample_ids("train", [3, 4]) == sample_ids("test", [3, 4])).any())
         False
     """

@@ -31,7 +31,7 @@ def vgg9(num_classes: int = 100, in_channels: int = 3, *, width: int = 64) -> nn
     Raises:
         ValueError: An argument below 1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> vgg9(10, 1, width=8)(torch.rand(2, 1, 28, 28)).shape
         torch.Size([2, 10])

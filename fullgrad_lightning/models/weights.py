@@ -49,7 +49,7 @@ def weights_hash(model: nn.Module) -> str:
 
     The same on every device; entries that are no tensors (extra state) count by their ``repr``.
 
-    Example:
+    Examples:
         >>> a, b = nn.Linear(2, 2), nn.Linear(2, 2)
         >>> weights_hash(a) == weights_hash(b)
         False

@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from fullgrad_lightning.datamodules.roar.datamodule import ROARDataModule
+from fullgrad_lightning.datamodules.roar.inspection import LOOKED_AT, fetch, spread
 from fullgrad_lightning.datamodules.roar.rebuilt import loader_of
 from fullgrad_lightning.masking.store import RankStore
-from fullgrad_lightning.models.batches import images_alone
+from fullgrad_lightning.models.batches import images_alone, images_and_labels
 from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor
 from fullgrad_lightning.roar.config import make
 from fullgrad_lightning.roar.epoch_sampler import reproducible_loader
@@ -86,6 +87,7 @@ def _check_model(
                 f"The model answers with {logits.shape[1]} logits, but {type(base).__name__} has "
                 f"{classes} classes."
             )
+        _check_labels(logits.shape[1], type(base).__name__, loader)
         with _quiet():
             trial = pl.Trainer(
                 accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
@@ -94,6 +96,18 @@ def _check_model(
             (metrics, *_) = trial.test(model, dataloaders=few, verbose=False)
         accuracy_of(metrics)
         _check_methods(grid, model, data)
+
+
+def _check_labels(logits: int, name: str, loader: DataLoader[Any]) -> None:
+    """Not every data module tells its classes; without logits for a label, losses raise."""
+    dataset = cast(Sized, loader.dataset)
+    samples = fetch(dataset, spread(len(dataset), LOOKED_AT))
+    _, labels = images_and_labels(loader.collate_fn(samples))
+    if labels.ndim == 1 and not labels.is_floating_point() and (top := int(labels.max())) >= logits:
+        raise ValueError(
+            f"The model answers with {logits} logits, but the test images of {name} have labels up "
+            f"to {top} at least. Give the model as many classes as the data has."
+        )
 
 
 @contextmanager

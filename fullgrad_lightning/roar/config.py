@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+import re
+import textwrap
+from dataclasses import asdict, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +51,7 @@ def load_grid(path: str | Path, *, output: str | Path | None = None) -> Grid:
     try:
         values = parser.parse_path(str(path)).as_dict()
     except ArgumentError as error:
-        raise WrongGrid(f"{path}: {error}") from error
+        raise WrongGrid(f"{path}: {_without_key(str(error))}") from error
     if output is not None:
         values["output"] = str(output)
     return resolve(Grid(**values))
@@ -67,7 +70,7 @@ def resolve(grid: Grid) -> Grid:
     try:
         parsed = parser.parse_object({"data": grid.data, "model": grid.model, "trainer": given})
     except ArgumentError as error:
-        raise WrongGrid(str(error)) from error
+        raise WrongGrid(_of_class(str(error))) from error
     # By place: jsonargparse has called the third, whether nulls are left out, by several names.
     values = json.loads(parser.dump(parsed, "json", False))
     plain = LightningArgumentParser()
@@ -102,9 +105,32 @@ def make(
     try:
         parsed = parser.parse_object({"data": data, "model": model, "trainer": given})
     except ArgumentError as error:
-        raise WrongGrid(str(error)) from error
+        raise WrongGrid(_of_class(str(error))) from error
     made = parser.instantiate_classes(parsed)
     return Parts(made.data, made.model, {key: made.trainer[key] for key in given})
+
+
+def _without_key(text: str) -> str:
+    """Adds which keys there are, and which one was meant, to what jsonargparse says of one."""
+    found = re.search(r"""['"](\w+)[^'"]*['"] is not (accepted|expected)""", text)
+    if found is None:
+        return text
+    key, known = found[1], [field.name for field in fields(Grid)]
+    near = get_close_matches(key, known, 1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    return f"there is no key {key!r}.{hint} There are: {', '.join(known)}."
+
+
+def _of_class(text: str) -> str:
+    """What is wrong with a class, without the ``None`` that jsonargparse tries besides."""
+    found = re.search(
+        r"""Parser key "(\w+)".*? class_path ('.*?'):\n(.*?)\n(    - Expected|  Given)""",
+        text, re.DOTALL,
+    )  # fmt: skip
+    if found is not None:
+        text = f"{found[1]}.class_path {found[2]}: {textwrap.dedent(found[3])}"
+    hint = "\nIs the folder of that module on PYTHONPATH?" if "No module named" in text else ""
+    return text + hint
 
 
 def _parser() -> LightningArgumentParser:

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -44,7 +44,13 @@ def run_grid(grid: Grid, *, jobs: int | None = None, executor: Executor | None =
         WrongGrid: What is wrong with it; nothing was started.
     """
     output = Path(grid.output)
-    with locked(output, wait=1.0):  # a second, for someone who only looks
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(output, wait=1.0))  # a second, for someone who only looks
+        except OSError as error:
+            raise WrongGrid(
+                f"Cannot write to the output, {output}: {error}. Choose another."
+            ) from error
         planned = _checked(grid)
         _write(grid, output, planned)
         chosen = executor or LocalExecutor(_environments(grid, jobs))

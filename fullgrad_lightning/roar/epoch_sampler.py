@@ -31,7 +31,7 @@ class EpochSampler(Sampler[Any]):
     Attributes:
         generator: For the loader, which draws its workers' seeds from it.
 
-    Example:
+    Examples:
         >>> from torch.utils.data import RandomSampler
         >>> first = list(EpochSampler(RandomSampler(range(8)), seed=0, epoch=3))
         >>> first == list(EpochSampler(RandomSampler(range(8)), seed=0, epoch=3))

@@ -10,6 +10,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from fullgrad_lightning.datamodules.roar.masked import MaskedDataset
+from fullgrad_lightning.datamodules.roar.preparation import normalization_of, transforms_of
 from fullgrad_lightning.datamodules.roar.rebuilt import loader_of
 from fullgrad_lightning.files import whole_file
 from fullgrad_lightning.models.batches import images_and_labels
@@ -44,7 +46,8 @@ def write_examples(path: Path, data: pl.LightningDataModule) -> None:
 
     Args:
         path: The file, ``.npz``.
-        data: Set up for testing; ``mean`` and ``std`` undo the normalisation, if it has them.
+        data: Set up for testing. Its ``mean`` and ``std`` undo the normalisation; without them,
+            those of a ``Normalize`` among the transforms of its test images.
     """
     loader = loader_of(data, "test")
     assert loader is not None
@@ -54,10 +57,19 @@ def write_examples(path: Path, data: pl.LightningDataModule) -> None:
     with whole_file(path) as unfinished:
         np.savez_compressed(
             unfinished,
-            images=_seen(images.cpu(), getattr(data, "mean", None), getattr(data, "std", None)),
+            images=_seen(images.cpu(), *_normalization(data, dataset)),
             labels=labels.cpu().numpy().astype(np.int64),
             indices=indices.astype(np.int64),
         )
+
+
+def _normalization(data: pl.LightningDataModule, dataset: Any) -> tuple[Any, Any]:
+    mean, std = getattr(data, "mean", None), getattr(data, "std", None)
+    if mean is not None and std is not None:
+        return mean, std
+    masked = isinstance(dataset, MaskedDataset)
+    transforms = [dataset.rest] if masked else transforms_of(dataset, "test")
+    return normalization_of(transforms) or (None, None)
 
 
 def _seen(images: Tensor, mean: Any, std: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:

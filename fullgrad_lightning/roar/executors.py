@@ -118,7 +118,7 @@ def shares(jobs: int, *, gpus: Sequence[str], processes: int = 1) -> list[dict[s
     Raises:
         ValueError: A job needs more GPUs than there are.
 
-    Example:
+    Examples:
         >>> [share["CUDA_VISIBLE_DEVICES"] for share in shares(3, gpus=["0", "1"])]
         ['0', '1', '0']
     """

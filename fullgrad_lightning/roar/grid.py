@@ -63,7 +63,7 @@ class Grid:
         WrongGrid: Fractions or seeds out of range or twice, unknown keys, names that make no
             folder, no ``max_epochs``.
 
-    Example:
+    Examples:
         >>> grid = Grid(methods={"random": {}}, data={}, model={}, trainer={"max_epochs": 1})
         >>> [entry.method for entry in grid.entries], grid.all_seeds
         (['random'], (0, 1, 2))

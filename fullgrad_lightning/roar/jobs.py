@@ -24,7 +24,7 @@ def identity(determines: Mapping[str, Any]) -> str:
         ValueError: NaN or infinity.
         TypeError: Something that JSON cannot express.
 
-    Example:
+    Examples:
         >>> identity({"seed": 0, "lr": 0.1}) == identity({"lr": 0.1, "seed": 0})
         True
     """

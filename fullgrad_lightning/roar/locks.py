@@ -27,7 +27,7 @@ def locked(folder: Path, *, wait: float = 0.0) -> Iterator[None]:
     Raises:
         FolderInUse: Another process still has it.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with locked(Path(folder)):

@@ -18,7 +18,7 @@ def accuracy_of(metrics: Mapping[str, float]) -> float:
     Raises:
         ValueError: There is none, or it is not in 0…1.
 
-    Example:
+    Examples:
         >>> accuracy_of({"test_loss": 0.5, "test_acc": 0.75})
         0.75
     """
@@ -39,7 +39,7 @@ def loss_of(metrics: Mapping[str, float]) -> float | None:
     """``test/loss``, or the first metric with "loss" in its name; ``None``: there is none, or it
     is not finite.
 
-    Example:
+    Examples:
         >>> loss_of({"test_loss": 0.5, "test_acc": 0.75})
         0.5
     """

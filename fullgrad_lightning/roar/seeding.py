@@ -14,7 +14,7 @@ def seed_from(*what: object) -> int:
 
     Neighbouring seeds and epochs share nothing, as they would if they were added up.
 
-    Example:
+    Examples:
         >>> seed_from(0, 1) != seed_from(1, 0)
         True
     """

@@ -30,7 +30,7 @@ class Blurred:
         ValueError: No such method, or an option out of range.
         TypeError: An option that the method does not have.
 
-    Example:
+    Examples:
         >>> import torch
         >>> Blurred(method="random", sigma=1.5)(lambda x: x, torch.rand(2, 3, 8, 8)).shape
         torch.Size([2, 1, 8, 8])

@@ -47,7 +47,7 @@ class FullGrad:
     Raises:
         TypeError, ValueError: An option that does not exist.
 
-    Example:
+    Examples:
         >>> net = torch.nn.Sequential(
         ...     torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(144, 2))
         >>> FullGrad()(net, torch.rand(5, 3, 8, 8)).shape

@@ -55,7 +55,7 @@ def layer_maps(
     Raises:
         TypeError, ValueError: As ``full_gradients``; an option that does not exist.
 
-    Example:
+    Examples:
         >>> net = torch.nn.Sequential(
         ...     torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(144, 2))
         >>> {name: tuple(m.shape) for name, m in layer_maps(net, torch.rand(5, 3, 8, 8)).items()}

@@ -53,7 +53,7 @@ def saliency_method(name: str, **options: Any) -> SaliencyMethod:
         ValueError: No such method, or an option out of range.
         TypeError: An option that the method does not have.
 
-    Example:
+    Examples:
         >>> saliency_method("smoothgrad", n_samples=10).n_samples
         10
     """

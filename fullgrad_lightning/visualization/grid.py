@@ -35,7 +35,7 @@ def saliency_grid(
     Raises:
         ValueError: No sample, no method, or numbers of maps or titles that do not match.
 
-    Example:
+    Examples:
         >>> import torch
         >>> images, maps = torch.rand(2, 3, 32, 32), torch.rand(2, 1, 32, 32)
         >>> saliency_grid(images, {"fullgrad": maps}, ["cat 97 %", "dog 51 %"]).shape[::2]

@@ -33,7 +33,7 @@ def heatmap(
     Raises:
         ValueError: Another shape.
 
-    Example:
+    Examples:
         >>> heatmap(torch.rand(2, 1, 4, 4)).shape
         torch.Size([2, 3, 4, 4])
     """

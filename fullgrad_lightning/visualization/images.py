@@ -32,7 +32,7 @@ def unnormalized(
     Raises:
         ValueError: Another shape; one of ``mean`` and ``std`` alone, or of another length.
 
-    Example:
+    Examples:
         >>> unnormalized(torch.zeros(1, 1, 2, 2), mean=0.5, std=0.25).unique()
         tensor([0.5000])
     """

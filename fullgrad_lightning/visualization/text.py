@@ -24,7 +24,7 @@ NAMES = {
 def display_name(method: str) -> str:
     """The registered name of a saliency method as a heading.
 
-    Example:
+    Examples:
         >>> display_name("smoothgrad"), display_name("integrated_gradients")
         ('SmoothGrad', 'Integrated gradients')
     """

@@ -19,6 +19,7 @@ from torch import Tensor
 
 import fullgrad_lightning as fgl
 from fullgrad_lightning.callbacks.monitor import FullGradMonitor
+from fullgrad_lightning.callbacks.perturbation_monitor import PixelPerturbationMonitor
 from fullgrad_lightning.callbacks.saliency_writer import SaliencyWriter
 from fullgrad_lightning.models import SaliencyPredictor
 from tests.callbacks.estimating import images
@@ -28,9 +29,17 @@ CALLBACKS: dict[str, Callable[[Path], Any]] = {
     "FullGradMonitor": lambda _: FullGradMonitor(
         4, methods=["gradcam", "smoothgrad", "guided_backprop"], layer_maps=True
     ),
+    "PixelPerturbationMonitor": lambda _: PixelPerturbationMonitor(
+        method="smoothgrad", num_samples=9, fill="noisy_linear"
+    ),
     "SaliencyWriter": lambda root: SaliencyWriter(root / "store"),
 }
-WORK = {"FullGradMonitor": "fit", "SaliencyWriter": "predict"}  # the stage that it works in
+WORK = {  # the stage that it works in
+    "FullGradMonitor": "fit",
+    "PixelPerturbationMonitor": "fit",
+    "SaliencyWriter": "predict",
+}
+KEYS = ("fullgrad", "perturbation")  # what keys that they log begin with
 every_callback = pytest.mark.parametrize("name", CALLBACKS)
 every_monitor = pytest.mark.parametrize("name", [n for n in WORK if WORK[n] == "fit"])
 
@@ -63,7 +72,7 @@ def test_training_is_bit_identical(name: str, case: str, tmp_path: Path) -> None
     without = train(tmp_path / "without", **CASES[case])
     with_it = train(tmp_path / "with", CALLBACKS[name](tmp_path), **CASES[case])
     assert_identical(with_it, without)
-    logged = [key for key in with_it.trainer.callback_metrics if key.startswith("fullgrad")]
+    logged = [key for key in with_it.trainer.callback_metrics if key.startswith(KEYS)]
     assert bool(logged) == (WORK[name] == "fit")  # it was at work, or had none here
     assert not (tmp_path / "store").exists()
 
@@ -77,7 +86,7 @@ def test_weight_averaging(name: str, tmp_path: Path) -> None:
     after = train(tmp_path, EMAWeightAveraging(decay=0.5), CALLBACKS[name](tmp_path))
     assert_identical(before, without)
     assert_identical(after, without)
-    logged = [key for key in before.trainer.callback_metrics if key.startswith("fullgrad")]
+    logged = [key for key in before.trainer.callback_metrics if key.startswith(KEYS)]
     numbers = [
         [float(run.trainer.callback_metrics[key]) for key in logged] for run in (before, after, raw)
     ]
@@ -93,7 +102,7 @@ def test_sanity_check_logs_nothing(name: str, tmp_path: Path) -> None:
     before = callback.state_dict()
     run.fit(module(), loader(), loader())
     assert str(callback.state_dict()) == str(before)
-    assert not [key for key in run.callback_metrics if key.startswith("fullgrad")]
+    assert not [key for key in run.callback_metrics if key.startswith(KEYS)]
     assert not list(tmp_path.rglob("*.png"))
 
 
@@ -101,7 +110,7 @@ def test_sanity_check_logs_nothing(name: str, tmp_path: Path) -> None:
 def test_fast_dev_run_leaves_nothing(name: str, tmp_path: Path) -> None:
     run = trainer(tmp_path, CALLBACKS[name](tmp_path), fast_dev_run=True)
     run.fit(module(), loader(), loader())
-    assert [key for key in run.callback_metrics if key.startswith("fullgrad")]
+    assert [key for key in run.callback_metrics if key.startswith(KEYS)]
     assert not list(tmp_path.rglob("*.png"))
 
 
@@ -112,7 +121,7 @@ def test_validate_and_test(name: str, stage: str, tmp_path: Path) -> None:
     model = module()
     before = {key: value.clone() for key, value in model.state_dict().items()}
     getattr(run, stage)(model, loader(), verbose=False)
-    assert [key for key in run.callback_metrics if key.startswith("fullgrad")]
+    assert [key for key in run.callback_metrics if key.startswith(KEYS)]
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
     assert all(parameter.grad is None for parameter in model.parameters())
 
@@ -121,7 +130,7 @@ def test_validate_and_test(name: str, stage: str, tmp_path: Path) -> None:
 def test_two_validation_loaders(name: str, tmp_path: Path) -> None:
     run = trainer(tmp_path, CALLBACKS[name](tmp_path))
     run.fit(module(), loader(40), [loader(24), loader(16, seed=2)])
-    logged = [key for key in run.callback_metrics if key.startswith("fullgrad")]
+    logged = [key for key in run.callback_metrics if key.startswith(KEYS)]
     assert logged and all(key.endswith("/dataloader_idx_0") for key in logged)
 
 

@@ -13,6 +13,7 @@ import torch
 from pytorch_lightning.loggers import CSVLogger
 
 from fullgrad_lightning.callbacks.monitor import FullGradMonitor
+from fullgrad_lightning.callbacks.perturbation_monitor import PixelPerturbationMonitor
 from tests.callbacks.training import loader, module, trainer
 
 VALIDATION_SAMPLES = 21  # odd: the distributed sampler pads it
@@ -29,7 +30,14 @@ def main(devices: int, root: Path) -> None:
     run.fit(without, loader(40), loader(VALIDATION_SAMPLES, batch_size=8 // devices))
     pl.seed_everything(7)
     model = module().double()
-    run = trainer(root / "with", monitor, max_epochs=2, logger=CSVLogger(root), **options)
+    run = trainer(
+        root / "with",
+        monitor,
+        PixelPerturbationMonitor(),
+        max_epochs=2,
+        logger=CSVLogger(root),
+        **options,
+    )
     run.fit(model, loader(40), loader(VALIDATION_SAMPLES, batch_size=8 // devices))
     same = all(
         torch.equal(a, b)
@@ -44,12 +52,15 @@ def main(devices: int, root: Path) -> None:
             if value.is_floating_point():
                 value.copy_(torch.rand(value.shape, dtype=value.dtype) + 0.1)
     fresh = FullGradMonitor(5, residual_samples=64)
-    judge = trainer(root / "judge", fresh, **options)
+    faithful = PixelPerturbationMonitor(num_samples=11, fill="noisy_linear")
+    judge = trainer(root / "judge", fresh, faithful, **options)
     judge.validate(fixed, loader(VALIDATION_SAMPLES, batch_size=8 // devices), verbose=False)
     metrics = {key: float(value) for key, value in judge.callback_metrics.items()}
     result = {
         "identical": same,
-        "logged": [key for key in run.callback_metrics if key.startswith("fullgrad")],
+        "logged": [
+            key for key in run.callback_metrics if key.startswith(("fullgrad", "perturbation"))
+        ],
         "metrics": metrics,
         "samples": fresh.state_dict()["watched"]["fullgrad"]["samples"],
         "maps": fresh.state_dict()["watched"]["fullgrad"]["maps"],

@@ -12,11 +12,16 @@ from torch.multiprocessing.spawn import spawn
 from torchmetrics import Metric
 
 from fullgrad_lightning.metrics import (
+    ROAD,
     CompletenessResidual,
     EnergyPointingGame,
+    InsertionDeletion,
+    PixelPerturbation,
     PointingGame,
     SaliencyDrift,
 )
+from tests.metrics.perturbing import network
+from tests.metrics.perturbing import samples as perturbed
 
 SPLITS = (3, 10)  # how many of ten samples the first process has; the second may have none
 
@@ -36,7 +41,17 @@ def updated(samples: slice) -> dict[str, Metric]:
     }
     for metric, inputs in metrics.values():
         metric.update(*(values[samples] for values in inputs))
-    return {name: metric for name, (metric, _) in metrics.items()}
+    images, ranks = (values[samples] for values in perturbed(10))
+    found = {name: metric for name, (metric, _) in metrics.items()}
+    for name, faithfulness in {
+        "perturbation": PixelPerturbation((0.1, 0.5), fill="noisy_linear"),
+        "insertion": InsertionDeletion(3),
+        "road": ROAD((0.2, 0.6)),
+    }.items():
+        ids = torch.arange(10)[samples]
+        faithfulness.update(network(), images, ranks, sample_ids=ids)
+        found[name] = faithfulness
+    return found
 
 
 def computed(metrics: dict[str, Metric]) -> dict[str, float]:
@@ -44,7 +59,9 @@ def computed(metrics: dict[str, Metric]) -> dict[str, float]:
     for name, metric in metrics.items():
         value = metric.compute()
         parts = value if isinstance(value, dict) else {"mean": value}
-        found |= {f"{name}/{part}": float(number) for part, number in parts.items()}
+        for part, numbers in parts.items():
+            values = numbers.flatten().tolist()
+            found |= {f"{name}/{part}/{i}": float(value) for i, value in enumerate(values)}
     return found
 
 

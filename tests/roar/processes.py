@@ -22,9 +22,11 @@ def processes_of(group: int) -> list[int]:
         if entry.name.isdigit():
             try:
                 state, _, its_group = (entry / "stat").read_text().rsplit(")", 1)[1].split()[:3]
+                threads = len(list((entry / "task").iterdir()))
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if int(its_group) == group and state != "Z":
+            # One that is dead keeps its files, and locks, while threads of it are still ending.
+            if int(its_group) == group and (state != "Z" or threads > 1):
                 found.append(int(entry.name))
     return found
 

@@ -32,8 +32,14 @@ def refused(output: Path, capsys: pytest.CaptureFixture[str], **changes: Any) ->
         ({"methods": {"fulgrad": {}}}, "Did you mean 'fullgrad'?"),
         ({"methods": {"smoothgrad": {"options": {"samples": 3}}}}, "no option 'samples'"),
         ({"fractions": [0.5, 2.0]}, "fractions must lie in (0, 1], got 2.0"),
-        ({"fraction": [0.5]}, "fraction"),
+        ({"fraction": [0.5]}, "no key 'fraction'. Did you mean 'fractions'? There are: methods,"),
+        ({"modell": {"class_path": MODEL}}, "Did you mean 'model'?"),
         ({"model": {"class_path": "NoSuchModel"}}, "NoSuchModel"),
+        ({"model": {"class_path": "nowhere.Net"}}, "Is the folder of that module on PYTHONPATH?"),
+        ({"model": {"class_path": MODEL + "t"}}, f"model.class_path '{MODEL}t': module"),
+        ({"data": {"class_path": "tests.roar.own_data.OwnImages"},
+          "model": {"class_path": MODEL, "init_args": {"num_classes": 3}}},
+         "3 logits, but the test images of OwnImages have labels up to 7"),
         ({"model": {"class_path": MODEL, "init_args": {"classes": 2}}}, "classes"),
         ({"model": {"class_path": MODEL, "init_args": {"num_classes": 3}}}, "3 logits, but"),
         ({"model": {"class_path": "tests.roar.planted.NoAccuracy"}}, "logs no test accuracy"),
@@ -71,6 +77,14 @@ def test_stores_that_do_not_fit(
         store.finish()
     methods = {"mine": {"store": str(tmp_path / "mine")}}
     assert message in refused(tmp_path / "grid", capsys, methods=methods)
+
+
+def test_an_output_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "grid").touch()
+    shown = refused(tmp_path / "grid", capsys)
+    assert "Cannot write to the output" in shown and "Choose another" in shown
 
 
 def test_no_room_for_the_maps(

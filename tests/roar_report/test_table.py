@@ -121,6 +121,7 @@ def test_nothing_done(tmp_path: Path) -> None:
     results = Results(cells(tmp_path, accuracy=lambda *_: None))
     assert "0 of 15 cells done, 15 waiting." in progress(results)
     assert "not trained yet" in console(results)
+    assert "Minus random" not in console(results) + markdown(results)
     assert timing(results) == ""
 
 

@@ -58,7 +58,7 @@ class ROARDataModule(pl.LightningDataModule):
         ValueError: An option out of range; in ``setup``, no store to train with, one of other
             images, or images whose pixels cannot be ranked once for all uses, with the remedy.
 
-    Example:
+    Examples:
         >>> from fullgrad_lightning.datamodules import ShapesDataModule
         >>> data = ROARDataModule(ShapesDataModule(train_size=128, batch_size=8))
         >>> data.setup("predict")

@@ -47,7 +47,7 @@ def spread(n: int, number: int) -> list[int]:
 def digest(item: object) -> bytes:
     """A hash of the tensors, arrays, images and numbers in a sample; names and paths do not count.
 
-    Example:
+    Examples:
         >>> digest((torch.zeros(2), 3, "a.png")) == digest((torch.zeros(2), 3, "b.png"))
         True
     """

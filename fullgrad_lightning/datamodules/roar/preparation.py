@@ -135,6 +135,21 @@ def transforms_of(dataset: Any, split: str) -> list[Transform]:
     return found[0]
 
 
+def normalization_of(transforms: Sequence[Transform]) -> tuple[Any, Any] | None:
+    """Mean and standard deviation, by channel, of the one ``Normalize`` among transforms.
+
+    Args:
+        transforms: They may hold others (``Compose``).
+
+    Examples:
+        >>> normalization_of([v2.Compose([v2.ToImage(), v2.Normalize([0.5], [0.25])])])
+        ([0.5], [0.25])
+    """
+    steps = [step for transform in transforms for step in _flat(transform)]
+    found = [step for step in steps if isinstance(step, v1.Normalize | v2.Normalize)]
+    return (found[0].mean, found[0].std) if len(found) == 1 else None
+
+
 def bottom(dataset: Any) -> list[Any]:
     """The data sets that hold the transforms, below what wraps them."""
     if not hasattr(dataset, "transform"):

@@ -87,7 +87,7 @@ def attribution_budget(
     Raises:
         TypeError, ValueError: As ``full_gradients``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
         >>> budget = attribution_budget(net.double(), torch.ones(5, 3, dtype=torch.float64))

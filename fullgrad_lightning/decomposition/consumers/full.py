@@ -82,7 +82,7 @@ def full_gradients(model: Model, x: Tensor, target: Target = None) -> FullGradie
     Warns:
         IncompleteDecomposition: The relative residual exceeds what rounding explains.
 
-    Example:
+    Examples:
         f(x) = 1 − ReLU(1 − x) at 2 is saturated: no gradient, and all of f in the biases.
 
         >>> import torch

@@ -1,6 +1,16 @@
-"""The functions that the metrics average: one number per sample."""
+"""The functions that the metrics average: one number, or one curve, per sample."""
 
+from fullgrad_lightning.metrics.functional.debiasing import road
 from fullgrad_lightning.metrics.functional.drift import saliency_drift
+from fullgrad_lightning.metrics.functional.insertion import insertion_deletion
 from fullgrad_lightning.metrics.functional.localization import energy_inside, pointing_game
+from fullgrad_lightning.metrics.functional.perturbation import pixel_perturbation
 
-__all__ = ["energy_inside", "pointing_game", "saliency_drift"]
+__all__ = [
+    "energy_inside",
+    "insertion_deletion",
+    "pixel_perturbation",
+    "pointing_game",
+    "road",
+    "saliency_drift",
+]

@@ -26,7 +26,7 @@ def saliency_drift(maps: Tensor, previous: Tensor) -> Tensor:
     Raises:
         ValueError: Other shapes, or shapes that differ.
 
-    Example:
+    Examples:
         >>> maps = torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]])
         >>> saliency_drift(maps, 10 * maps + 5), saliency_drift(maps, -maps)
         (tensor([0.], dtype=torch.float64), tensor([2.], dtype=torch.float64))

@@ -24,7 +24,7 @@ def pointing_game(maps: Tensor, masks: Tensor) -> Tensor:
     Raises:
         ValueError: Other shapes, or masks with other values.
 
-    Example:
+    Examples:
         >>> maps = torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]]])
         >>> pointing_game(maps, torch.tensor([[[0, 0], [0, 1]]]))
         tensor([True])
@@ -51,7 +51,7 @@ def energy_inside(maps: Tensor, masks: Tensor) -> Tensor:
     Raises:
         ValueError: Other shapes, or masks with other values.
 
-    Example:
+    Examples:
         >>> maps = torch.tensor([[[[0.0, 1.0], [-2.0, 3.0]]]])
         >>> energy_inside(maps, torch.tensor([[[0, 0], [0, 1]]]))
         tensor([0.7500], dtype=torch.float64)

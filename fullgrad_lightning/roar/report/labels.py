@@ -65,7 +65,7 @@ def spread(wanted: Sequence[float], gap: float) -> list[float]:
         wanted: Ascending. Their order is kept.
         gap: Made smaller if there is no room for it.
 
-    Example:
+    Examples:
         >>> [round(place, 2) for place in spread([0.1, 0.5, 0.5], 0.1)]
         [0.1, 0.45, 0.55]
     """

@@ -41,7 +41,7 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     Returns:
         ``None`` if there is no value.
 
-    Example:
+    Examples:
         >>> found = estimate([0.80, 0.82])
         >>> round(found.mean, 3), round(found.half_width, 3)
         (0.81, 0.127)
@@ -66,7 +66,7 @@ def area(levels: Sequence[float], accuracies: Sequence[float]) -> float:
         levels: Ascending, at least two.
         accuracies: One for each level.
 
-    Example:
+    Examples:
         >>> area([0.0, 0.5, 1.0], [1.0, 0.5, 0.5])
         0.625
     """

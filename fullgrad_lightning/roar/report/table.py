@@ -24,10 +24,11 @@ def accuracy_table(results: Results) -> Table:
 
 
 def difference_table(results: Results) -> Table:
-    """Accuracy minus that of ``random``, paired by seed; without rows if there is no ``random``."""
+    """Accuracy minus that of ``random``, paired by seed; only methods with such a difference."""
     others = [method for method in results.methods if method != BASELINE]
     methods = others if BASELINE in results.methods else []
-    return _by_method(results, methods, accuracy_difference, area_difference, "+.1f")
+    headings, *rows = _by_method(results, methods, accuracy_difference, area_difference, "+.1f")
+    return [headings, *(row for row in rows if any(row[1:]))]
 
 
 def detail_table(results: Results) -> Table:

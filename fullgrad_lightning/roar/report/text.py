@@ -13,7 +13,7 @@ Table = list[list[str]]  # headings, then rows; the first column has the names
 def percent(fraction: float) -> str:
     """A fraction as people read it.
 
-    Example:
+    Examples:
         >>> percent(0.1), percent(0.125)
         ('10 %', '12.5 %')
     """
@@ -37,7 +37,7 @@ def as_text(table: Table, width: int = WIDTH) -> str:
         table: Cells are numbers, or numbers ± numbers.
         width: In characters. Columns that do not fit beside the others go below, names repeated.
 
-    Example:
+    Examples:
         >>> print(as_text([["method", "10 %"], ["random", "9.1 ± 0.4"], ["mine", "85.0"]]))
         method  10 %
         random   9.1 ± 0.4
