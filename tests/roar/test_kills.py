@@ -22,7 +22,7 @@ def test_a_driver_and_a_cell_are_killed_and_the_table_is_the_same(
     # Within the reference's second epoch.
     assert grids.run(config, kill="driver reference 1 2").returncode == -9
     reference, cell = Ledger(output).cells()
-    assert_gone(owner(reference.folder), seconds=2)
+    assert_gone(owner(reference.folder), seconds=5)
     assert grids.states(output) == {"reference": "interrupted", "random": "waiting"}
 
     # Between the epochs of the masked cell; its driver lives, and tells.
