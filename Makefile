@@ -24,7 +24,7 @@ browser:
 	    && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium; } \
 	  >/dev/null 2>&1 || echo "No Chromium: the tests of TensorBoard's pages will be skipped."
 
-demo: .venv/ready ## watch a small network learn where to look, and judge it (five minutes)
+demo: .venv/ready ## watch a small network learn where to look, and judge it (a minute or two)
 	OMP_NUM_THREADS= $(BIN)/fullgrad demo
 
 lint: .venv/ready ## ruff, formatting, types

@@ -15,7 +15,7 @@ TRAINING = {
 }
 ROAR = "judge saliency methods: remove what they point at, train again (remove and retrain)"
 COMMANDS = {
-    "demo": "watch a small network learn where to look, and judge it, in five minutes",
+    "demo": "watch a small network learn where to look, and judge it, in a minute or two",
     **TRAINING,
     "roar": ROAR,
 }
