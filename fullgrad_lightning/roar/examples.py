@@ -43,6 +43,7 @@ def write_examples(path: Path, data: pl.LightningDataModule) -> None:
     | ``images`` | (n, H, W, 3) uint8 | grey images three times over |
     | ``labels`` | (n,) int64 | class indices |
     | ``indices`` | (n,) int64 | where they stand in the test set |
+    | ``names`` | (n,) text | their classes, if the data module has ``class_names`` |
 
     Args:
         path: The file, ``.npz``.
@@ -54,13 +55,16 @@ def write_examples(path: Path, data: pl.LightningDataModule) -> None:
     dataset: Any = loader.dataset
     indices = np.unique(np.arange(NUMBER) * len(dataset) // NUMBER)
     images, labels = images_and_labels(loader.collate_fn([dataset[int(i)] for i in indices]))
+    arrays: dict[str, Any] = {
+        "images": _seen(images.cpu(), *_normalization(data, dataset)),
+        "labels": labels.cpu().numpy().astype(np.int64),
+        "indices": indices.astype(np.int64),
+    }
+    class_names = tuple(getattr(data, "class_names", None) or ())
+    if arrays["labels"].max() < len(class_names):
+        arrays["names"] = np.array([str(class_names[label]) for label in arrays["labels"]])
     with whole_file(path) as unfinished:
-        np.savez_compressed(
-            unfinished,
-            images=_seen(images.cpu(), *_normalization(data, dataset)),
-            labels=labels.cpu().numpy().astype(np.int64),
-            indices=indices.astype(np.int64),
-        )
+        np.savez_compressed(unfinished, **arrays)
 
 
 def _normalization(data: pl.LightningDataModule, dataset: Any) -> tuple[Any, Any]:

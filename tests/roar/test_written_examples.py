@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fullgrad_lightning.datamodules.roar.datamodule import ROARDataModule
+from fullgrad_lightning.datamodules.shapes import ShapesDataModule
 from fullgrad_lightning.masking.store import RankStore
 from fullgrad_lightning.roar.examples import write_examples
 from tests.roar.own_data import OwnImages
@@ -18,6 +19,22 @@ def test_images_are_unnormalised_by_their_own_transform(tmp_path: Path) -> None:
     write_examples(tmp_path / "examples.npz", data)
     with np.load(tmp_path / "examples.npz", allow_pickle=False) as shown:
         np.testing.assert_array_equal(shown["images"], data.test.images[shown["indices"]])
+
+
+def test_classes_by_name_where_they_have_names(tmp_path: Path) -> None:
+    data = ShapesDataModule(16, train_size=8, val_size=8, test_size=12)
+    data.setup("test")
+    write_examples(tmp_path / "examples.npz", data)
+    assert data.test_set is not None
+    with np.load(tmp_path / "examples.npz", allow_pickle=False) as shown:
+        assert shown["indices"].tolist() == [0, 2, 4, 6, 8, 10]
+        expected = [data.class_names[data.test_set[i].label] for i in shown["indices"]]
+        assert shown["names"].tolist() == expected
+    own = OwnImages()
+    own.setup()
+    write_examples(tmp_path / "own.npz", own)
+    with np.load(tmp_path / "own.npz", allow_pickle=False) as shown:
+        assert "names" not in shown
 
 
 def test_masked_images_too(tmp_path: Path) -> None:

@@ -110,3 +110,14 @@ def test_one_image_alone(tmp_path: Path) -> None:
 
 def test_no_examples_no_page(tmp_path: Path) -> None:
     assert gathered(Results(cells(tmp_path))) is None
+
+
+def test_captions_name_the_classes_where_they_are_known(tmp_path: Path) -> None:
+    ledger_cells = cells(tmp_path, images=coloured)
+    for path in tmp_path.rglob("examples.npz"):
+        with np.load(path, allow_pickle=False) as file:
+            arrays = dict(file)
+        np.savez(path, names=np.array(["dog", "cat"]), **arrays)
+    examples = gathered(Results(ledger_cells))
+    assert examples is not None
+    assert examples.captions == ["test image 0, dog", "test image 7, cat"]

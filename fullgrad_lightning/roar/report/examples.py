@@ -65,7 +65,9 @@ def _first(cells: Sequence[CellState]) -> _File | None:
         path = cell.folder / "examples.npz"
         if path.exists():
             with np.load(path, allow_pickle=False) as file:
-                labelled = zip(file["indices"], file["labels"], strict=True)
-                captions = [f"test image {index}, class {label}" for index, label in labelled]
+                numbered = [f"class {label}" for label in file["labels"]]
+                classes = file.get("names", numbered)
+                labelled = zip(file["indices"], classes, strict=True)
+                captions = [f"test image {index}, {name}" for index, name in labelled]
                 return _File(file["images"], captions)
     return None
