@@ -21,7 +21,6 @@ import fullgrad_lightning as fgl
 from fullgrad_lightning.datamodules.shapes import ShapesDataset
 from fullgrad_lightning.masking.ranking import rank_pixels
 from fullgrad_lightning.masking.store import RankStore
-from fullgrad_lightning.roar.config import resolve
 from fullgrad_lightning.roar.driver import run_grid
 from fullgrad_lightning.roar.grid import Grid
 from fullgrad_lightning.roar.ledger import Ledger
@@ -80,7 +79,7 @@ def main() -> None:
     options = parser.parse_args()
     for class_by in ("texture", "shape"):
         grid = grid_of(options.output, class_by, options.seeds)
-        run_grid(resolve(grid), jobs=options.jobs)
+        run_grid(grid, jobs=options.jobs)
         print(f"The class is the object's {class_by}:\n\n{write_report(Ledger(grid.output))}")
 
 

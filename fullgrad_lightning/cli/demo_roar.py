@@ -6,7 +6,6 @@ import argparse
 import os
 from pathlib import Path
 
-from fullgrad_lightning.roar.config import resolve
 from fullgrad_lightning.roar.driver import run_grid
 from fullgrad_lightning.roar.grid import Grid
 from fullgrad_lightning.roar.ledger import Ledger
@@ -47,7 +46,7 @@ def demo_roar(options: argparse.Namespace, folder: Path) -> str:
         output=str(folder),
     )  # fmt: skip
     two_at_a_time = 2 if options.accelerator == "cpu" and (os.cpu_count() or 1) > 1 else 1
-    well = run_grid(resolve(grid), jobs=two_at_a_time)
+    well = run_grid(grid, jobs=two_at_a_time)
     lead = (
         "Is the explanation true? Networks were trained anew without the pixels that it names,\n"
         "and without random ones. If those pixels mattered, accuracy falls below that of random:"

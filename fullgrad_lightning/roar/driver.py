@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from fullgrad_lightning.files import write_whole
 from fullgrad_lightning.roar.checks import check
-from fullgrad_lightning.roar.config import as_config
+from fullgrad_lightning.roar.config import as_config, resolve
 from fullgrad_lightning.roar.executors import Executor, LocalExecutor, shares
 from fullgrad_lightning.roar.expansion import jobs_of
 from fullgrad_lightning.roar.grid import Grid, WrongGrid
@@ -32,7 +32,7 @@ def run_grid(grid: Grid, *, jobs: int | None = None, executor: Executor | None =
     """Does what is not done yet of a grid. The folder can be used again, after a kill too.
 
     Args:
-        grid: Resolved, see ``config.resolve``.
+        grid: What to run; defaults are written out first, so that they make no other cells.
         jobs: Processes at a time on this machine; default: one for each GPU, or one.
         executor: Where to run instead.
 
@@ -43,6 +43,7 @@ def run_grid(grid: Grid, *, jobs: int | None = None, executor: Executor | None =
         FolderInUse: Another driver runs in the same folder.
         WrongGrid: What is wrong with it; nothing was started.
     """
+    grid = resolve(grid)
     output = Path(grid.output)
     with ExitStack() as held:
         try:

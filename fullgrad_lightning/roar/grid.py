@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-Order = Literal["most_salient", "least_salient"]
-FillName = Literal["mean", "black", "blur", "noisy_linear"]
+from fullgrad_lightning.masking.fills import Fill
+from fullgrad_lightning.masking.selection import Order
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
 _RESERVED = ("reference",)
 
@@ -78,7 +79,7 @@ class Grid:
     seeds: list[int] = field(default_factory=lambda: [0, 1, 2])
     order: Order = "most_salient"
     remove: bool = True
-    fill: FillName = "mean"
+    fill: Fill = "mean"
     mask_only: bool = False
     target: str | int = "predicted"
     reference: str | None = None
@@ -88,7 +89,7 @@ class Grid:
         _check_seeds("seeds", self.seeds)
         for name, value, choices in (
             ("order", self.order, get_args(Order)),
-            ("fill", self.fill, get_args(FillName)),
+            ("fill", self.fill, get_args(Fill)),
         ):
             if value not in choices:
                 raise WrongGrid(f"{name} must be one of {choices}, got {value!r}.")
