@@ -24,16 +24,21 @@ ROOMS: dict[str, set[str]] = {
     "callbacks": {
         "files", "decomposition", "saliency", "masking", "metrics", "datamodules", "visualization",
     },
+    "reporting": set(),
+    "judging": {
+        "files", "decomposition", "saliency", "masking", "metrics", "datamodules", "models",
+        "visualization", "callbacks", "reporting",
+    },
     "roar": {
         "files", "saliency", "masking", "metrics", "datamodules", "models", "visualization",
-        "callbacks",
+        "callbacks", "reporting",
     },
     "cli": {
         "files", "decomposition", "saliency", "masking", "metrics", "datamodules", "models",
-        "visualization", "callbacks", "roar",
+        "visualization", "callbacks", "judging", "roar",
     },
 }  # fmt: skip
-ROOMS_WITH_LIGHTNING = {"datamodules", "models", "callbacks", "roar", "cli"}
+ROOMS_WITH_LIGHTNING = {"datamodules", "models", "callbacks", "judging", "roar", "cli"}
 
 
 def files() -> list[Path]:

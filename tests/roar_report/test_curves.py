@@ -12,10 +12,9 @@ from matplotlib.colors import same_color, to_rgb
 from matplotlib.lines import Line2D
 from PIL import Image
 
+from fullgrad_lightning.reporting.style import COLOURS, styles
 from fullgrad_lightning.roar.report.curves import draw, write_curves
-from fullgrad_lightning.roar.report.labels import spread
 from fullgrad_lightning.roar.report.results import Results
-from fullgrad_lightning.roar.report.style import COLOURS, styles
 from tests.roar_report.grids import cells
 
 
@@ -76,7 +75,7 @@ def test_kept_pixels_run_from_all_to_few(tmp_path: Path) -> None:
 def test_methods_are_told_apart_by_colour_and_marker(tmp_path: Path) -> None:
     names = [f"m{i}" for i in range(20)]
     results = Results(cells(tmp_path, [*names, "random"], seeds=[0]))
-    drawn = styles(results)
+    drawn = styles(results.methods)
     assert len({(style.colour, style.marker) for style in drawn.values()}) == 21
     assert len({style.marker for style in list(drawn.values())[:7]}) == 7
     assert to_rgb(drawn["random"].colour) == (0, 0, 0)
@@ -97,14 +96,6 @@ def test_labels_of_close_curves_do_not_overlap(tmp_path: Path) -> None:
     heights = sorted((box.y0, box.y1) for box in boxes)
     assert all(low[1] <= high[0] for low, high in pairwise(heights))
     assert all(box.x1 <= figure.bbox.x1 for box in boxes), "names are inside the picture"
-
-
-def test_spread_keeps_order_gap_and_what_is_far_apart() -> None:
-    assert spread([0.2, 0.5, 0.9], 0.1) == pytest.approx([0.2, 0.5, 0.9])
-    assert spread([0.5, 0.5, 0.5], 0.1) == pytest.approx([0.4, 0.5, 0.6])
-    assert spread([0.99, 1.0], 0.1) == pytest.approx([0.9, 1.0])
-    assert spread([0.3] * 21, 0.1) == pytest.approx(np.linspace(0, 1, 21))
-    assert spread([0.7], 0.1) == [0.7]
 
 
 @pytest.mark.parametrize("methods", [["fullgrad"], ["Σ$x_2$", "$", "a\nb", "x" * 99]])

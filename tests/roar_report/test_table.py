@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from fullgrad_lightning.reporting.text import as_text
 from fullgrad_lightning.roar.report.csv_rows import csv_text
 from fullgrad_lightning.roar.report.progress import progress, timing
 from fullgrad_lightning.roar.report.results import Results
 from fullgrad_lightning.roar.report.table import console, markdown
-from fullgrad_lightning.roar.report.text import as_text
 from tests.roar_report.grids import cells, falling
 
 ODD = ("a|b", 'say "hi", you', "two\nlines", "Σ$x_2$", "..", "=1+1")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -17,17 +16,14 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from fullgrad_lightning.files import whole_file
-from fullgrad_lightning.roar.report.labels import Label, draw_labels
+from fullgrad_lightning.reporting.labels import Label, draw_labels
+from fullgrad_lightning.reporting.statistics import Estimate, estimate
+from fullgrad_lightning.reporting.style import DARK, DOTS, LIGHT, SETTINGS, Style, plain, styles
+from fullgrad_lightning.roar.report.measures import accuracy
 from fullgrad_lightning.roar.report.results import Results
-from fullgrad_lightning.roar.report.statistics import Estimate, accuracy, estimate
-from fullgrad_lightning.roar.report.style import DARK, Style, styles
 
 SIZE = (8.0, 4.6)  # inches
-DOTS = 200  # an inch, of the PNG
 SMALL_SIZE = (5.4, 3.9)  # inches, for TensorBoard
-LIGHT = "0.6"
-# Identical files for identical results: no random identifiers, no date.
-SETTINGS: dict[Any, Any] = {"svg.hashsalt": "roar", "font.family": "DejaVu Sans", "font.size": 10}
 
 
 @dataclass(frozen=True)
@@ -78,7 +74,9 @@ def draw(results: Results, size: tuple[float, float] = SIZE) -> Figure:
     """The figure, of a size in inches. matplotlib's global state knows nothing of it."""
     figure = Figure(size, layout="constrained")
     axes = figure.add_subplot()
-    drawn = [_curve(results, method, style) for method, style in styles(results).items()]
+    controls = [method for method in results.methods if results.is_mask_only(method)]
+    found = styles(results.methods, dashed=controls)
+    drawn = [_curve(results, method, style) for method, style in found.items()]
     reference = estimate(list(results.reference().values()))
     _frame(axes, results, drawn, reference)
     for curve in drawn:
@@ -124,11 +122,7 @@ def _frame(
     start, end = (0, farthest) if results.remove else (100, nearest)
     axes.set_xlim(start - 0.015 * (end - start), end + 0.015 * (end - start))
     axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10]))
-    axes.grid(axis="y", color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(LIGHT)
-    axes.tick_params(color=LIGHT, labelcolor=DARK)
+    plain(axes)
     axes.set_xlabel(
         f"{results.order.capitalize()} pixels {'replaced' if results.remove else 'kept'} (%)",
         color=DARK,

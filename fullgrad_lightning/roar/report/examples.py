@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fullgrad_lightning.reporting.text import percent
 from fullgrad_lightning.roar.ledger import CellState
 from fullgrad_lightning.roar.report.results import Results
-from fullgrad_lightning.roar.report.text import percent
 
 
 @dataclass(frozen=True)

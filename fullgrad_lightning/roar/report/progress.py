@@ -6,9 +6,9 @@ from collections import Counter
 from statistics import median
 from typing import get_args
 
+from fullgrad_lightning.reporting.text import WIDTH, one_line, percent, shortened
 from fullgrad_lightning.roar.ledger import CellState, State
 from fullgrad_lightning.roar.report.results import Results
-from fullgrad_lightning.roar.report.text import WIDTH, one_line, percent, shortened
 
 MOST_FAILURES = 5  # that are told one by one
 

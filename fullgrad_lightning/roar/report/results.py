@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fullgrad_lightning.reporting.text import one_line
 from fullgrad_lightning.roar.jobs import read_description
 from fullgrad_lightning.roar.ledger import CellState
-from fullgrad_lightning.roar.report.text import one_line
 
 
 class Results:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from fullgrad_lightning.roar.report.progress import progress
-from fullgrad_lightning.roar.report.results import Results
-from fullgrad_lightning.roar.report.statistics import (
-    BASELINE,
-    Estimate,
+from fullgrad_lightning.reporting.statistics import BASELINE, Estimate, estimate
+from fullgrad_lightning.reporting.text import Table, as_markdown, as_text, percent
+from fullgrad_lightning.roar.report.measures import (
     accuracy,
     accuracy_difference,
     area_difference,
-    estimate,
     mean_area,
 )
-from fullgrad_lightning.roar.report.text import Table, as_markdown, as_text, percent
+from fullgrad_lightning.roar.report.progress import progress
+from fullgrad_lightning.roar.report.results import Results
 
 
 def accuracy_table(results: Results) -> Table:

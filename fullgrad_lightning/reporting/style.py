@@ -1,18 +1,25 @@
-"""Colour, marker and line of each method: told apart without seeing colours too."""
+"""How curves are drawn: methods are told apart without seeing colours too."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fullgrad_lightning.roar.report.results import Results
-from fullgrad_lightning.roar.report.statistics import BASELINE
+from matplotlib.axes import Axes
+
+from fullgrad_lightning.reporting.statistics import BASELINE
 
 # Okabe & Ito's colours (Wong, Nature Methods 2011), without yellow, which white paper swallows.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "p")
 BASELINE_COLOUR, BASELINE_MARKER = "#000000", "X"
-DARK = "0.25"  # of text, in matplotlib's greys
+DARK, LIGHT = "0.25", "0.6"  # of text and of axes, in matplotlib's greys
+DOTS = 200  # an inch, of a PNG
+# Identical files for identical results: no random identifiers, no date.
+SETTINGS: dict[Any, Any] = {
+    "svg.hashsalt": "fullgrad", "font.family": "DejaVu Sans", "font.size": 10
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -22,7 +29,7 @@ class Style:
     Attributes:
         colour: Of line, marker and band.
         marker: In matplotlib's names.
-        dashed: Controls that see the mask only: with hollow markers.
+        dashed: Controls: with hollow markers.
     """
 
     colour: str
@@ -44,16 +51,28 @@ class Style:
         }
 
 
-def styles(results: Results) -> dict[str, Style]:
+def styles(methods: Sequence[str], dashed: Collection[str] = ()) -> dict[str, Style]:
     """A style for each method; ``random`` is black always.
 
     The numbers of colours and of markers have no common divisor, so that 42 methods differ.
+
+    Args:
+        methods: Their names.
+        dashed: Those that are controls.
     """
     drawn: dict[str, Style] = {}
-    for place, method in enumerate(m for m in results.methods if m != BASELINE):
+    for place, method in enumerate(m for m in methods if m != BASELINE):
         colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
-        drawn[method] = Style(colour, marker, results.is_mask_only(method))
-    if BASELINE in results.methods:
-        dashed = results.is_mask_only(BASELINE)
-        drawn[BASELINE] = Style(BASELINE_COLOUR, BASELINE_MARKER, dashed)
+        drawn[method] = Style(colour, marker, method in dashed)
+    if BASELINE in methods:
+        drawn[BASELINE] = Style(BASELINE_COLOUR, BASELINE_MARKER, BASELINE in dashed)
     return drawn
+
+
+def plain(axes: Axes) -> None:
+    """Leaves what helps to read a curve: horizontal lines, and two thin axes."""
+    axes.grid(axis="y", color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LIGHT)
+    axes.tick_params(color=LIGHT, labelcolor=DARK)

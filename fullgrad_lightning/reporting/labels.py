@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from scipy.optimize import isotonic_regression
 
-from fullgrad_lightning.roar.report.style import DARK, Style
-from fullgrad_lightning.roar.report.text import shortened
+from fullgrad_lightning.reporting.style import DARK, Style
+from fullgrad_lightning.reporting.text import shortened
 
 GAP = 0.062  # between labels, as a share of the height of the axes
 PLACE = 1.07  # right of the axes, whose width is 1

@@ -1,0 +1,1 @@
+"""What the maps of a finished network are worth, without retraining it."""

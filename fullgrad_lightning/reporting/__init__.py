@@ -1,0 +1,1 @@
+"""What reports share: tables as text, curves, statistics. Imports no torch."""

@@ -1,0 +1,84 @@
+"""Means and their intervals, areas under curves, and paired differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from scipy.special import stdtrit  # quantiles of Student's t; scipy.stats is slow to import
+
+BASELINE = "random"  # what methods are compared with
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean, and how sure it is.
+
+    Attributes:
+        mean: Of the values.
+        deviation: Their standard deviation, with n − 1 in the denominator; ``None`` for one value.
+        half_width: Of the 95 % Student-t interval of the mean; ``None`` for one value.
+        count: n, the number of values.
+    """
+
+    mean: float
+    deviation: float | None
+    half_width: float | None
+    count: int
+
+
+def estimate(values: Sequence[float]) -> Estimate | None:
+    """The mean of some values with its 95 % Student-t interval.
+
+    The half-width is t(0.975; n − 1) · s / √n: 12.7 s/√2 for two seeds, 4.3 s/√3 for three.
+
+    Args:
+        values: One for each seed, or sample.
+
+    Returns:
+        ``None`` if there is no value.
+
+    Examples:
+        >>> found = estimate([0.80, 0.82])
+        >>> round(found.mean, 3), round(found.half_width, 3)
+        (0.81, 0.127)
+    """
+    count = len(values)
+    if not count:
+        return None
+    mean = math.fsum(values) / count
+    if count == 1:
+        return Estimate(mean, None, None, 1)
+    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    quantile = float(stdtrit(count - 1, 0.975))
+    return Estimate(mean, deviation, quantile * deviation / math.sqrt(count), count)
+
+
+def area(levels: Sequence[float], heights: Sequence[float]) -> float:
+    """The area under a curve by the trapezoidal rule, divided by the range of its levels.
+
+    It is the mean height of the curve.
+
+    Args:
+        levels: Ascending, at least two.
+        heights: One for each level.
+
+    Examples:
+        >>> area([0.0, 0.5, 1.0], [1.0, 0.5, 0.5])
+        0.625
+    """
+    under = math.fsum(
+        (levels[i + 1] - levels[i]) * (heights[i] + heights[i + 1]) / 2
+        for i in range(len(levels) - 1)
+    )
+    return under / (levels[-1] - levels[0])
+
+
+def difference(values: Mapping[int, float], others: Mapping[int, float]) -> Estimate | None:
+    """The mean of values − others, paired by key; ``None`` if they have no key in common.
+
+    Pairing takes out what a seed (its initial weights, its order of samples), or an image, does to
+    both.
+    """
+    return estimate([values[key] - others[key] for key in values if key in others])
