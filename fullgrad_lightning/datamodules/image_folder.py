@@ -19,19 +19,22 @@ from fullgrad_lightning.datamodules.transforms import (
 )
 from fullgrad_lightning.datamodules.views import train_and_val
 
+SPLITS = ("train", "val", "test")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class ImageFolderDataModule(ImageDataModule):
     """Images in ``data_dir/train/<class>/``, and likewise ``val`` and ``test`` where there are any.
 
-    Without ``val/`` the validation images are taken from ``train/``, without augmentation. Images
+    Without ``val/`` the validation images are taken from ``train/``, without augmentation. Without
+    all three, ``data_dir/<class>/`` are the training images, and ``predict`` runs over all of them
+    (else over ``test``). To validate or test alone, that folder is enough. Images
     are RGB; the shorter side is resized to ``size`` and the middle cut out. Augmentation up to 64
     pixels: moved by up to size / 8 and mirrored; above: a random part (``RandomResizedCrop``) and
     mirrored. Class names and their number are read off the folder's names, before ``setup`` too.
 
     Args:
-        data_dir: The folder that holds ``train/``.
+        data_dir: The folder that holds ``train/``, or the classes.
         size: H = W, in pixels.
         augment: Whether training images are augmented.
         val_size: Number of training images kept for validation, or their share (a float); not used
@@ -81,12 +84,12 @@ class ImageFolderDataModule(ImageDataModule):
 
     @property
     def class_names(self) -> tuple[str, ...]:  # type: ignore[override]
-        """The names of the sub-folders of ``train/``, sorted.
+        """The names of the sub-folders of ``train/``, sorted; without it, of another split's.
 
         Raises:
             FileNotFoundError: There are none.
         """
-        return self._classes_of("train")
+        return self._classes_of(next(iter(self._splits), "train"))
 
     @property
     def num_classes(self) -> int:  # type: ignore[override]
@@ -95,18 +98,20 @@ class ImageFolderDataModule(ImageDataModule):
 
     def prepare_data(self) -> None:
         """Checks that the folders are there."""
-        for split in ("train", "val", "test"):
-            if split == "train" or (self.data_dir / split).is_dir():
-                self._check_classes(split)
+        for split in self._splits or ("train",):
+            self._check_classes(split)
 
     def setup(self, stage: str | None = None) -> None:
         """Lists the images that the stage needs, once."""
         evaluation = evaluation_transform(self.mean, self.std, self.size)
-        if self.train_set is None and stage in ("fit", "validate", None):
+        splits = self._splits
+        if stage == "validate" and "val" in splits and self.val_set is None:
+            self.val_set = self._open("val", evaluation)
+        elif self.train_set is None and stage in ("fit", "validate", None):
             augmentation = crop_and_flip(self.size) if self.augment else []
             transform = training_transform(self.mean, self.std, augmentation, self.size)
             train = self._open("train", transform)
-            own_val = (self.data_dir / "val").is_dir()
+            own_val = "val" in splits
             self.train_set, self.val_set = train_and_val(
                 train,
                 evaluation,
@@ -116,19 +121,40 @@ class ImageFolderDataModule(ImageDataModule):
             )
             if own_val:
                 self.val_set = self._open("val", evaluation)
-        has_test = (self.data_dir / "test").is_dir()
-        if self.test_set is None and (stage in ("test", "predict") or (stage is None and has_test)):
+        tests = stage == "test" or (stage in ("predict", None) and "test" in splits)
+        if self.test_set is None and tests:
             self.test_set = self._open("test", evaluation)
+        if stage == "predict" and self._flat:
+            self.predict_set = self._open("train", evaluation)
+        elif stage == "predict":
+            self.predict_set = self.test_set or self._open("test", evaluation)
+
+    @property
+    def _splits(self) -> tuple[str, ...]:
+        """Those that have a folder."""
+        return tuple(split for split in SPLITS if (self.data_dir / split).is_dir())
+
+    @property
+    def _flat(self) -> bool:
+        """Whether the classes lie in ``data_dir`` itself; not if its sub-folders hold folders."""
+        if self._splits or not self.data_dir.is_dir():
+            return False
+        classes = sorted(path for path in self.data_dir.iterdir() if path.is_dir())
+        return bool(classes) and not any(path.is_dir() for path in classes[0].iterdir())
+
+    def _folder(self, split: str) -> Path:
+        return self.data_dir if split == "train" and self._flat else self.data_dir / split
 
     def _classes_of(self, split: str) -> tuple[str, ...]:
         try:
-            return tuple(find_classes(self.data_dir / split)[0])
+            return tuple(find_classes(self._folder(split))[0])
         except OSError as error:
             raise FileNotFoundError(
-                f"No images in {self.data_dir / split}: expected sub-folders, one for each class "
+                f"No images in {self._folder(split)}: expected sub-folders, one for each class "
                 f"({error}). ImageFolderDataModule wants data_dir/train/<class>/*.png (or .jpg, …) "
-                f"and, if there are any, data_dir/val and data_dir/test with the same classes; "
-                f"data_dir is {self.data_dir}."
+                f"and, if there are any, data_dir/val and data_dir/test with the same classes; or "
+                f"data_dir/<class>/ alone, of which train and val are made, and predict runs over "
+                f"all. data_dir is {self.data_dir}."
             ) from error
 
     def _check_classes(self, split: str) -> None:
@@ -143,10 +169,10 @@ class ImageFolderDataModule(ImageDataModule):
     def _open(self, split: str, transform: v2.Compose) -> ImageFolder:
         self._check_classes(split)
         try:
-            return ImageFolder(self.data_dir / split, transform, loader=open_image)
+            return ImageFolder(self._folder(split), transform, loader=open_image)
         except OSError as error:
             raise FileNotFoundError(
-                f"Cannot list the images of {self.data_dir / split}: {error} Add images to these "
+                f"Cannot list the images of {self._folder(split)}: {error} Add images to these "
                 "sub-folders, or remove them."
             ) from error
 

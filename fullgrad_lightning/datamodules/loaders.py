@@ -58,6 +58,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.train_set: Dataset[Any] | None = None
         self.val_set: Dataset[Any] | None = None
         self.test_set: Dataset[Any] | None = None
+        self.predict_set: Dataset[Any] | None = None
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Shuffled batches."""
@@ -72,8 +73,8 @@ class ImageDataModule(pl.LightningDataModule):
         return self._loader("test_set")
 
     def predict_dataloader(self) -> DataLoader[Any]:
-        """The test batches."""
-        return self._loader("test_set")
+        """The test batches, unless the data module says otherwise."""
+        return self._loader("test_set" if self.predict_set is None else "predict_set")
 
     def _loader(self, name: str, shuffle: bool = False) -> DataLoader[Any]:
         dataset: Dataset[Any] | None = getattr(self, name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 
@@ -42,6 +43,37 @@ def images_alone(batch: Any) -> Tensor:
     if not isinstance(batch, Tensor):
         raise _unknown(batch)
     return batch
+
+
+def numbered(batch: Any, target: str | int) -> tuple[Tensor, Tensor, Tensor | int | None]:
+    """Row numbers, images and the class to explain, of a batch that knows its rows.
+
+    Args:
+        batch: Row numbers (N,), and the batch itself, as ``images_and_labels`` or
+            ``images_alone``.
+        target: ``"predicted"``, ``"label"`` or a class index.
+
+    Returns:
+        Rows (N,) on the CPU; images (N, C, H, W); and ``None`` (the top class of each image), the
+        labels (N,), or the index.
+
+    Raises:
+        TypeError: A batch of another kind, or without labels that the target needs.
+    """
+    if not isinstance(batch, tuple | list) or len(batch) != 2 or not _rows(batch[0]):
+        raise TypeError(
+            "A batch must be (row numbers (N,), batch), as ROARDataModule.predict_dataloader() "
+            f"yields, got {type(batch).__name__}."
+        )
+    rows, content = batch
+    if target == "label":
+        images, labels = images_and_labels(content)
+        return rows.cpu(), images, labels
+    return rows.cpu(), images_alone(content), target if isinstance(target, int) else None
+
+
+def _rows(value: object) -> bool:
+    return isinstance(value, Tensor) and value.ndim == 1 and value.dtype == torch.int64
 
 
 def _unknown(batch: Any) -> TypeError:

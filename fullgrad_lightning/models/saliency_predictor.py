@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from fullgrad_lightning.models.batches import images_alone, images_and_labels
+from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.weights import load_weights, weights_hash
 from fullgrad_lightning.saliency.method import seed_option
 from fullgrad_lightning.saliency.registry import saliency_method
@@ -122,19 +122,7 @@ class SaliencyPredictor(pl.LightningModule):
         Raises:
             TypeError: A batch of another kind, or without labels that the target needs.
         """
-        if not isinstance(batch, tuple | list) or len(batch) != 2 or not _rows(batch[0]):
-            raise TypeError(
-                "A batch must be (row numbers (N,), batch), as ROARDataModule.predict_dataloader() "
-                f"yields, got {type(batch).__name__}."
-            )
-        rows, content = batch
-        target: Tensor | int | None = None
-        if self.target == "label":
-            images, target = images_and_labels(content)
-        else:
-            images = images_alone(content)
-            target = self.target if isinstance(self.target, int) else None
-        index = rows.cpu()
+        index, images, target = numbered(batch, self.target)
         ids = sample_ids(split, index.tolist(), self.seed)
         with torch.autocast(images.device.type, enabled=False):
             saliency = self.method(self.model, images, target, sample_ids=ids)
@@ -168,10 +156,6 @@ def sample_ids(split: str, rows: Sequence[int], seed: int = 0) -> Tensor:
     texts = [f"{seed}/{split}/{row}".encode() for row in rows]
     digests = [hashlib.blake2b(text, digest_size=8).digest() for text in texts]
     return torch.tensor([int.from_bytes(d, "little", signed=True) for d in digests])
-
-
-def _rows(value: object) -> bool:
-    return isinstance(value, Tensor) and value.ndim == 1 and value.dtype == torch.int64
 
 
 def _plain_options(method: Any) -> dict[str, Any]:

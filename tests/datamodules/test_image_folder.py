@@ -99,6 +99,33 @@ def test_missing_folders(tmp_path: Path, state: str) -> None:
         assert "data_dir/train/<class>/*.png" in str(caught.value)
 
 
+def test_classes_without_splits(tmp_path: Path) -> None:
+    write_folder(tmp_path, "photos")
+    data = ImageFolderDataModule(tmp_path / "photos", 32, val_size=0.2, batch_size=8)
+    data.prepare_data()
+    data.setup("fit")
+    assert data.class_names == ("a", "b")
+    assert isinstance(data.train_set, Subset) and isinstance(data.val_set, Subset)
+    assert (len(data.train_set), len(data.val_set)) == (16, 4)
+    data.setup("predict")
+    labels = torch.cat([labels for _, labels in data.predict_dataloader()])
+    assert labels.tolist() == 10 * [0] + 10 * [1], "all, in order"
+    assert kinds(data.predict_set) == kinds(data.val_set), "without augmentation"
+    with pytest.raises(FileNotFoundError, match=r"No images in .*test"):
+        data.setup("test")
+
+
+@pytest.mark.parametrize(("split", "stage"), [("val", "validate"), ("test", "test")])
+def test_one_split_alone_can_be_evaluated(tmp_path: Path, split: str, stage: str) -> None:
+    write_folder(tmp_path, split, n=3)
+    data = ImageFolderDataModule(tmp_path, 32)
+    data.prepare_data()
+    data.setup(stage)
+    assert len(getattr(data, f"{split}_set")) == 6 and data.num_classes == 2
+    with pytest.raises(FileNotFoundError, match=r"No images in .*train"):
+        data.setup("fit")
+
+
 def test_a_class_without_images(tmp_path: Path) -> None:
     write_folder(tmp_path, "train")
     (tmp_path / "train" / "c").mkdir()

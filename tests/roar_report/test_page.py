@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fullgrad_lightning.reporting.page import BLANK, draw_page
 from fullgrad_lightning.roar.report.examples import gathered
-from fullgrad_lightning.roar.report.page import BLANK, draw_page
 from fullgrad_lightning.roar.report.results import Results
 from tests.roar_report.grids import cells
 

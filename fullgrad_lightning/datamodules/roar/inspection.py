@@ -66,7 +66,7 @@ def digest(item: object) -> bytes:
 
 
 def inspect(
-    split: str, view: Any, shape: tuple[int, int, int] | None = None
+    split: str, view: Any, shape: tuple[int, int, int] | None = None, remedy: str = REMEDY
 ) -> tuple[tuple[int, int, int], bytes]:
     """Looks at prepared samples spread over a split.
 
@@ -74,6 +74,7 @@ def inspect(
         split: Its name, for errors.
         view: Its data set, which hands out prepared images.
         shape: (C, H, W) that every image must have; ``None``: that of the first.
+        remedy: What errors end with.
 
     Returns:
         The common shape, and a hash of the number of samples and of 64 of them.
@@ -92,27 +93,29 @@ def inspect(
             (item,) = fetch(view, [index])
             image = image_of(item)
             shape = shape_of(image) if shape is None else shape
-            check_shape(image, shape, split, index)
+            check_shape(image, shape, split, index, remedy)
             hashed = digest(item)
             if index in again and digest(fetch(view, [index])[0]) != hashed:
                 raise ValueError(
                     f"Sample {index} of the {split} split is not the same when it is fetched again:"
                     " the data set augments it before pixels could be replaced. Everything random "
-                    "must be in its `transform` (an attribute), after what is not." + REMEDY
+                    "must be in its `transform` (an attribute), after what is not." + remedy
                 )
             found.update(hashed)
     assert shape is not None
     return shape, found.digest()
 
 
-def check_shape(image: Picture, shape: tuple[int, int, int], split: str, index: int) -> None:
+def check_shape(
+    image: Picture, shape: tuple[int, int, int], split: str, index: int, remedy: str = REMEDY
+) -> None:
     """Raises a ``ValueError`` for a prepared image of another shape."""
     if shape_of(image) != shape:
         raise ValueError(
             f"All prepared images must have one shape, which is {shape} (C, H, W), but sample "
             f"{index} of the {split} split has {shape_of(image)}: what training and evaluation do "
             "alike at first leaves images of different sizes. (`Resize(size)` of one number keeps "
-            "the proportions.)" + REMEDY
+            "the proportions.)" + remedy
         )
 
 

@@ -8,33 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fullgrad_lightning.reporting.page import Examples
 from fullgrad_lightning.reporting.text import percent
 from fullgrad_lightning.roar.ledger import CellState
 from fullgrad_lightning.roar.report.results import Results
-
-
-@dataclass(frozen=True)
-class Examples:
-    """What is shown of the cells.
-
-    Attributes:
-        columns: Headings: the reference, then fractions.
-        rows: Names of methods, and for each column an array (n, H, W, 3), uint8, or ``None``
-            where a cell has not come so far.
-        captions: A line for each of the n images.
-    """
-
-    columns: list[str]
-    rows: list[tuple[str, list[NDArray[np.uint8] | None]]]
-    captions: list[str]
-
-    def only(self, i: int) -> Examples:
-        """Image ``i`` alone."""
-        rows = [
-            (name, [None if images is None else images[i : i + 1] for images in panels])
-            for name, panels in self.rows
-        ]
-        return Examples(self.columns, rows, self.captions[i : i + 1])
 
 
 def gathered(results: Results) -> Examples | None:

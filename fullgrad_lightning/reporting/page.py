@@ -1,7 +1,8 @@
-"""``masked_images.png``: people must see what was removed."""
+"""A page of images from which pixels were removed: people must see what is measured."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
@@ -11,13 +12,35 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 
-from fullgrad_lightning.roar.report.examples import Examples
-
 SIDE, LARGEST = 84, 128  # of a panel, in pixels: small images are enlarged, large ones shrunk
 GAP, GROUP, MARGIN = 4, 24, 16
 BLANK, FRAME = (240, 240, 240), (205, 205, 205)
 INK, GREY = (30, 30, 30), (110, 110, 110)
 LONGEST_NAME = 18  # of a method, in heights of letters
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The same few images as several methods change them.
+
+    Attributes:
+        columns: Headings: the image as it is, then fractions.
+        rows: Names of methods, and for each column an array (n, H, W, 3), uint8, or ``None``
+            where there is none yet.
+        captions: A line for each of the n images.
+    """
+
+    columns: list[str]
+    rows: list[tuple[str, list[NDArray[np.uint8] | None]]]
+    captions: list[str]
+
+    def only(self, i: int) -> Examples:
+        """Image ``i`` alone."""
+        rows = [
+            (name, [None if images is None else images[i : i + 1] for images in panels])
+            for name, panels in self.rows
+        ]
+        return Examples(self.columns, rows, self.captions[i : i + 1])
 
 
 def draw_page(examples: Examples, *, text: int = 15) -> Image.Image:

@@ -1,0 +1,104 @@
+"""A study from a command line and YAML files, and the objects that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Generic, TypeVar
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.cli import LightningArgumentParser
+from torch import nn
+
+# Imported so that classes are found by name alone, as `fullgrad fit` finds them.
+from fullgrad_lightning import callbacks, datamodules, models  # noqa: F401
+from fullgrad_lightning.judging.study import Study, WrongStudy
+from fullgrad_lightning.models.weights import load_weights
+
+S = TypeVar("S", bound=Study)
+_LISTS = ("methods", "scores", "fractions", "road_fractions", "mean", "std")
+# What a study sets itself, and why.
+_OWNED = {
+    "logger": "a study writes its report to output",
+    "default_root_dir": "a study has its output",
+    "enable_checkpointing": "nothing is trained",
+    "enable_model_summary": "nothing is trained",
+    "fast_dev_run": "it leaves no files; use samples for a small study",
+    "limit_predict_batches": "use samples, which are spread over the data",
+}
+
+
+@dataclass(frozen=True)
+class Parts(Generic[S]):
+    """What a study works with.
+
+    Args:
+        study: What was asked.
+        model: Takes images (N, C, H, W); with the weights that its arguments say.
+        data: Not yet set up.
+        trainer: Arguments of a Trainer.
+    """
+
+    study: S
+    model: nn.Module
+    data: pl.LightningDataModule
+    trainer: dict[str, Any]
+
+
+def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[S]:
+    """Reads ``--config FILE``, ``--model``, ``--data``, ``--trainer.…`` and the options of a study.
+
+    Args:
+        kind: The study; its fields are the options. Lists may be given as words:
+            ``--methods fullgrad gradcam``.
+        arguments: Those after the command.
+        command: Its name, for messages.
+
+    Raises:
+        SystemExit: After ``--help``, and for arguments that cannot be read (2).
+        WrongStudy: What is wrong with the study.
+        FileNotFoundError, ValueError: The checkpoint, as ``load_weights``.
+    """
+    parser = LightningArgumentParser(prog=f"fullgrad {command}", description=_first_line(kind))
+    parser.add_argument("-c", "--config", action="config", help="a YAML file; later ones win")
+    parser.add_class_arguments(kind)
+    parser.add_subclass_arguments(nn.Module, "model", required=True)
+    parser.add_lightning_class_args(pl.LightningDataModule, "data", subclass_mode=True)
+    parser.add_lightning_class_args(pl.Trainer, "trainer")
+    values = parser.parse_args(_joined(arguments))
+    if values.data is None:
+        parser.error("--data is missing: the name of a LightningDataModule.")
+    asked = values.as_dict()
+    study = kind(**{field.name: asked[field.name] for field in fields(kind)})  # before a download
+    usual = parser.get_defaults().trainer
+    given = {key for key, value in values.trainer.items() if value != usual[key]}
+    for name, reason in _OWNED.items():
+        if name in given:
+            raise WrongStudy(f"trainer.{name} cannot be set: {reason}.")
+    torch.manual_seed(study.seed)  # weights that nothing loads are the same in every process
+    made = parser.instantiate_classes(values)
+    if study.checkpoint is not None:
+        load_weights(made.model, study.checkpoint)
+    return Parts(study, made.model, made.data, {key: made.trainer[key] for key in sorted(given)})
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """``--methods a b`` as ``--methods=[a, b]``."""
+    result: list[str] = []
+    words = list(arguments)
+    while words:
+        word = words.pop(0)
+        name = word.removeprefix("--")
+        found: list[str] = []
+        while word.startswith("--") and name in _LISTS and words and not words[0].startswith("-"):
+            found.append(words.pop(0))
+        if len(found) == 1 and found[0][0] in "[{":
+            result += [word, *found]
+        else:
+            result.append(f"{word}=[{', '.join(found)}]" if found else word)
+    return result
+
+
+def _first_line(kind: type[Study]) -> str:
+    return (kind.__doc__ or "").splitlines()[0]
