@@ -41,6 +41,7 @@ if TYPE_CHECKING:  # what `_HOME` says, for type checkers and editors
     )
     from fullgrad_lightning.metrics import (
         ROAD,
+        ClassFlipping,
         CompletenessResidual,
         EnergyPointingGame,
         InsertionDeletion,
@@ -61,6 +62,7 @@ __all__ = [
     "BiasGradient",
     "CIFAR10DataModule",
     "CIFAR100DataModule",
+    "ClassFlipping",
     "CompletenessResidual",
     "EnergyPointingGame",
     "FashionMNISTDataModule",
@@ -104,8 +106,8 @@ _HOME = {
         " full_gradients"
     ),
     "metrics": (
-        "CompletenessResidual EnergyPointingGame InsertionDeletion PixelPerturbation PointingGame"
-        " ROAD SaliencyDrift"
+        "ClassFlipping CompletenessResidual EnergyPointingGame InsertionDeletion PixelPerturbation"
+        " PointingGame ROAD SaliencyDrift"
     ),
     "models": "ImageClassifier SaliencyPredictor vgg9",
     "saliency.fullgrad": "FullGrad",

@@ -14,6 +14,7 @@ LIGHTNING = {"pytorch_lightning", "lightning", "lightning_fabric"}
 # Room -> the rooms it may import. Lightning is for those in ROOMS_WITH_LIGHTNING alone.
 ROOMS: dict[str, set[str]] = {
     "files": set(),
+    "locks": set(),
     "decomposition": set(),
     "saliency": {"decomposition"},
     "masking": {"files"},
@@ -26,16 +27,16 @@ ROOMS: dict[str, set[str]] = {
     },
     "reporting": set(),
     "judging": {
-        "files", "decomposition", "saliency", "masking", "metrics", "datamodules", "models",
-        "visualization", "callbacks", "reporting",
+        "files", "locks", "decomposition", "saliency", "masking", "metrics", "datamodules",
+        "models", "visualization", "callbacks", "reporting",
     },
     "roar": {
-        "files", "saliency", "masking", "metrics", "datamodules", "models", "visualization",
-        "callbacks", "reporting",
+        "files", "locks", "saliency", "masking", "metrics", "datamodules", "models",
+        "visualization", "callbacks", "reporting",
     },
     "cli": {
-        "files", "decomposition", "saliency", "masking", "metrics", "datamodules", "models",
-        "visualization", "callbacks", "judging", "roar",
+        "files", "locks", "decomposition", "saliency", "masking", "metrics", "datamodules",
+        "models", "visualization", "callbacks", "judging", "roar",
     },
 }  # fmt: skip
 ROOMS_WITH_LIGHTNING = {"datamodules", "models", "callbacks", "judging", "roar", "cli"}

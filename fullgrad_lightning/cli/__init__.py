@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
-from fullgrad_lightning.cli.parser import COMMANDS, TRAINING, command_line
+from fullgrad_lightning.cli.parser import COMMANDS, STUDIES, TRAINING, command_line
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,7 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: Default: those of the process.
 
     Returns:
-        0; 130 where the user interrupted it; of ``roar``, 1 or 2, see there.
+        0; 130 where the user interrupted it; of ``roar`` and the studies, 1 or 2, see there.
 
     Raises:
         SystemExit: After ``--help`` and ``--version`` (0), and for arguments that do not exist (2).
@@ -44,6 +44,11 @@ def _run(arguments: list[str]) -> int:
 
         train(["--help" if word == "--help-all" else word for word in arguments])
         return 0
+    if command in STUDIES and not {"-h", "--help"} & set(arguments):
+        from fullgrad_lightning.cli import studies
+
+        study: Callable[[list[str]], int] = getattr(studies, command)
+        return study(["--help" if word == "--help-all" else word for word in arguments[1:]])
     options = parser.parse_args(arguments)
     if command == "roar":
         from fullgrad_lightning.cli.roar import roar

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import time
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -15,6 +11,7 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from fullgrad_lightning.callbacks import FullGradMonitor
+from fullgrad_lightning.callbacks.quiet import quiet
 from fullgrad_lightning.cli.demo_roar import demo_roar
 from fullgrad_lightning.cli.report import History, report
 from fullgrad_lightning.cli.texture_classifier import TextureClassifier
@@ -48,7 +45,7 @@ def demo(options: argparse.Namespace) -> None:
     model = TextureClassifier(data.num_classes)
     board = TensorBoardLogger(options.output, name="")
     history = History()
-    with _quiet():
+    with quiet(_KNOWN.values()):
         trainer = pl.Trainer(
             max_epochs=options.epochs or (FAST_EPOCHS if options.fast else EPOCHS),
             accelerator=options.accelerator,
@@ -73,20 +70,5 @@ def demo(options: argparse.Namespace) -> None:
     seconds = time.monotonic() - started
     print(report(history, covered, Path(board.log_dir), options.output, seconds), flush=True)
     if options.roar:
-        with _quiet():
+        with quiet(_KNOWN.values()):
             print(demo_roar(options, Path(board.log_dir) / "roar"))
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without messages that are known and would only frighten."""
-    log = logging.getLogger("pytorch_lightning.utilities.rank_zero")  # which devices there are
-    level = log.level
-    with warnings.catch_warnings():
-        for beginning in _KNOWN.values():
-            warnings.filterwarnings("ignore", message=beginning)
-        log.setLevel(logging.WARNING)
-        try:
-            yield
-        finally:
-            log.setLevel(level)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import fullgrad_lightning
 
+Told = tuple[tuple[str, ...], str, str]  # names, the value's name, help
 TRAINING = {
     "fit": "train a model, with whatever callbacks, logger and data a YAML file names",
     "validate": "run a model over the validation data; a FullGradMonitor draws there too",
@@ -14,9 +16,14 @@ TRAINING = {
     "predict": "run a model over images; a BasePredictionWriter callback keeps its answers",
 }
 ROAR = "judge saliency methods: remove what they point at, train again (remove and retrain)"
+STUDIES = {
+    "perturb": "judge saliency methods without retraining: replace pixels, see what changes",
+    "sanity": "see whether saliency maps change when the network forgets what it has learnt",
+}
 COMMANDS = {
     "demo": "watch a small network learn where to look, and judge it, in a minute or two",
     **TRAINING,
+    **STUDIES,
     "roar": ROAR,
 }
 
@@ -56,6 +63,69 @@ examples:
 """
 
 
+_STUDY_OPTIONS: tuple[Told, ...] = (
+    (("-c", "--config"), "FILE", "a YAML file; of several, later ones win"),
+    (("--model",), "NAME", "a network or LightningModule; --model.OPTION VALUE sets its options"),
+    (("--checkpoint",), "FILE", "its weights: a Lightning checkpoint or a state_dict"),
+    (("--data",), "NAME", "a LightningDataModule; --data.OPTION VALUE likewise"),
+    (("--split",), "NAME", "whose images: val, test (default) or predict"),
+    (("--samples",), "N", "so many of them, evenly spread (default: all; sanity: 16)"),
+    (("--methods",), "NAME …", "saliency methods; in a YAML file with their options"),
+    (("--target",), "CLASS", "predicted (default: each image's top class), label or an index"),
+    (("--output",), "DIR", "folder of everything"),
+    (("--trainer.OPTION",), "VALUE", "of pytorch_lightning.Trainer: devices, accelerator, …"),
+)
+_PERTURB_OPTIONS: tuple[Told, ...] = (
+    (("--scores",), "NAME …", "perturbation (default), insertion_deletion, road"),
+    (("--fractions",), "F …", "of the pixels (default: 0.01 0.03 0.05 0.07 0.1)"),
+    (("--fill",), "NAME", "what takes their place: black (default), mean, blur, noisy_linear"),
+)
+_PERTURB_DESCRIPTION = """\
+Pixel perturbation (Srinivas & Fleuret 2019, §5.1): replace the least, and the most, salient pixels
+of each image, and see how much the answer of a finished network changes. With --scores also
+insertion and deletion (RISE), and ROAD. After a kill, the same command goes on where it was.
+"""
+
+_PERTURB_EXAMPLES = """\
+examples:
+  fullgrad perturb --config examples/perturb_imagenet.yaml --data.data_dir DIR
+  fullgrad perturb --model torchvision.models.resnet50 --model.weights DEFAULT \\
+      --data ImageFolderDataModule --data.data_dir photos --split predict \\
+      --methods fullgrad gradcam input_gradient random
+  fullgrad perturb --model ImageClassifier --model.model resnet18 --model.num_classes 8 \\
+      --checkpoint last.ckpt --data ShapesDataModule --methods fullgrad random \\
+      --scores perturbation insertion_deletion road
+
+more help:
+  fullgrad perturb --help-all                             every option there is
+  fullgrad perturb --data.help ImageFolderDataModule      the options of a data module
+"""
+
+_SANITY_OPTIONS: tuple[Told, ...] = (
+    (("--stages",), "N", "from the last layer alone to all (default: 8; null: one a layer)"),
+    (("--pictures",), "N", "the maps of so many images are drawn (default: 1)"),
+    (("--seed",), "SEED", "of the new weights (default: 0)"),
+)
+_SANITY_DESCRIPTION = """\
+Sanity check (Adebayo et al. 2018): re-initialise the layers of a finished network one after the
+other, from the output to the input, and compare its saliency maps with the original ones. A method
+whose maps stay alike does not explain the network. It runs on one device, on 16 images by default.
+"""
+
+_SANITY_EXAMPLES = """\
+examples:
+  fullgrad sanity --model torchvision.models.resnet50 --model.weights DEFAULT \\
+      --data ImageFolderDataModule --data.data_dir photos --split predict \\
+      --methods fullgrad gradcam input_gradient guided_backprop sobel
+  fullgrad sanity --model ImageClassifier --model.model resnet18 --model.num_classes 8 \\
+      --checkpoint last.ckpt --data ShapesDataModule --methods fullgrad sobel --samples 64
+
+more help:
+  fullgrad sanity --help-all                              every option there is
+  fullgrad sanity --data.help ImageFolderDataModule       the options of a data module
+"""
+
+
 def command_line() -> argparse.ArgumentParser:
     """The parser of the whole command line; it parses ``demo`` and ``roar``, and holds the help of
     the others.
@@ -83,6 +153,19 @@ def command_line() -> argparse.ArgumentParser:
                 formatter_class=argparse.RawDescriptionHelpFormatter,
             )
         )
+    for name, description, examples, options in (
+        ("perturb", _PERTURB_DESCRIPTION, _PERTURB_EXAMPLES, _PERTURB_OPTIONS),
+        ("sanity", _SANITY_DESCRIPTION, _SANITY_EXAMPLES, _SANITY_OPTIONS),
+    ):
+        study = commands.add_parser(
+            name,
+            help=STUDIES[name],
+            usage=f"fullgrad {name} --model NAME --data NAME --methods NAME … [--OPTION VALUE ...]",
+            description=description,
+            epilog=examples,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        _add_told(study, (*_STUDY_OPTIONS, *options))
     _add_roar(commands.add_parser("roar", help=ROAR))
     return parser
 
@@ -131,7 +214,7 @@ def _add_roar(parser: argparse.ArgumentParser) -> None:
 
 def _add_training(parser: argparse.ArgumentParser) -> None:
     """The options most used. LightningCLI parses them; this is for the help alone."""
-    for names, metavar, text in (
+    _add_told(parser, (
         (("-c", "--config"), "FILE", "a YAML file; of several, later ones win"),
         (("--model",), "NAME", "a LightningModule; --model.OPTION VALUE sets its options"),
         (("--data",), "NAME", "a LightningDataModule; --data.OPTION VALUE likewise"),
@@ -140,7 +223,12 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
         (("--optimizer",), "NAME", "an optimizer instead of the model's own; and --lr_scheduler"),
         (("--ckpt_path",), "FILE", "a checkpoint to go on from, or to load"),
         (("--seed_everything",), "SEED", "for all random number generators"),
-    ):
+    ))  # fmt: skip
+
+
+def _add_told(parser: argparse.ArgumentParser, options: Sequence[Told]) -> None:
+    """Options that another parser reads."""
+    for names, metavar, text in options:
         parser.add_argument(*names, metavar=metavar, help=text)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+from fullgrad_lightning.locks import FolderInUse
 from fullgrad_lightning.roar.ledger import Ledger
-from fullgrad_lightning.roar.locks import FolderInUse
 
 
 def roar(options: argparse.Namespace) -> int:

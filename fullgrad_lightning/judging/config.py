@@ -60,15 +60,17 @@ def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[
         WrongStudy: What is wrong with the study.
         FileNotFoundError, ValueError: The checkpoint, as ``load_weights``.
     """
-    parser = LightningArgumentParser(prog=f"fullgrad {command}", description=_first_line(kind))
+    parser = LightningArgumentParser(
+        prog=f"fullgrad {command}",
+        usage=f"fullgrad {command} --model NAME --data NAME --methods NAME … [--OPTION VALUE …]",
+        description=_first_line(kind),
+    )
     parser.add_argument("-c", "--config", action="config", help="a YAML file; later ones win")
     parser.add_class_arguments(kind)
     parser.add_subclass_arguments(nn.Module, "model", required=True)
-    parser.add_lightning_class_args(pl.LightningDataModule, "data", subclass_mode=True)
+    parser.add_subclass_arguments(pl.LightningDataModule, "data", required=True)
     parser.add_lightning_class_args(pl.Trainer, "trainer")
     values = parser.parse_args(_joined(arguments))
-    if values.data is None:
-        parser.error("--data is missing: the name of a LightningDataModule.")
     asked = values.as_dict()
     study = kind(**{field.name: asked[field.name] for field in fields(kind)})  # before a download
     usual = parser.get_defaults().trainer
@@ -77,7 +79,11 @@ def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[
         if name in given:
             raise WrongStudy(f"trainer.{name} cannot be set: {reason}.")
     torch.manual_seed(study.seed)  # weights that nothing loads are the same in every process
-    made = parser.instantiate_classes(values)
+    try:
+        made = parser.instantiate_classes(values)
+    except (ValueError, TypeError, OSError) as error:
+        # jsonargparse tells of all that it tried; the cause is what the class said.
+        raise WrongStudy(str(error.__cause__ or error)) from error
     if study.checkpoint is not None:
         load_weights(made.model, study.checkpoint)
     return Parts(study, made.model, made.data, {key: made.trainer[key] for key in sorted(given)})

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from fullgrad_lightning.saliency.method import seed_option
 from fullgrad_lightning.saliency.registry import saliency_method
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
+Target = Literal["predicted", "label"] | int
 SPLITS = ("val", "test", "predict")
 
 
@@ -62,7 +63,7 @@ class Study:
     split: str = "test"
     samples: int | None = None
     checkpoint: str | None = None
-    target: str | int = "predicted"
+    target: Target = "predicted"
     seed: int = 0
     output: str = "runs/study"
 

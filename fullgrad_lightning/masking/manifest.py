@@ -86,9 +86,9 @@ class Manifest:
             StoreMismatch: Names what differs, as it is stored and as it is given.
         """
         differing = [
-            *_differences("sizes", self.sizes, given.sizes),
-            *_differences("shape", self.shape, given.shape),
-            *_differences("made_from", self.made_from, given.made_from),
+            *differences("sizes", self.sizes, given.sizes),
+            *differences("shape", self.shape, given.shape),
+            *differences("made_from", self.made_from, given.made_from),
         ]
         if differing:
             raise StoreMismatch(
@@ -133,11 +133,12 @@ def as_json(made_from: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _differences(name: str, stored: object, given: object) -> Iterator[str]:
+def differences(name: str, stored: object, given: object) -> Iterator[str]:
+    """What differs between two values as JSON has them, with the place of each difference."""
     if isinstance(stored, dict) and isinstance(given, dict):
         for key in sorted({*stored, *given}):
             values = stored.get(key, _ABSENT), given.get(key, _ABSENT)
-            yield from _differences(f"{name}.{key}", *values)
+            yield from differences(f"{name}.{key}", *values)
     elif stored != given:
         before, now = ("nothing" if v is _ABSENT else repr(v) for v in (stored, given))
         yield f"{name} is {before} in the store and {now} now"

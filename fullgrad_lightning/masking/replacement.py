@@ -59,6 +59,11 @@ class Replacement:
         if self.std is not None and not all(value > 0 for value in self.std):
             raise ValueError(f"std must be positive in each channel, got {list(self.std)}.")
 
+    @property
+    def depends_on_mask(self) -> bool:
+        """Whether a pixel's new value depends on which others are replaced."""
+        return self.fill == "noisy_linear"
+
     def __call__(self, images: Tensor, replaced: Tensor, sample_ids: Sequence[int]) -> Tensor:
         """Images with other values in some pixels.
 

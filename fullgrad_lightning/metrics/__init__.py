@@ -3,7 +3,9 @@
 from fullgrad_lightning.metrics.completeness import CompletenessResidual
 from fullgrad_lightning.metrics.debiasing import ROAD
 from fullgrad_lightning.metrics.drift import SaliencyDrift
+from fullgrad_lightning.metrics.flipping import ClassFlipping
 from fullgrad_lightning.metrics.functional import (
+    class_flipping,
     energy_inside,
     insertion_deletion,
     pixel_perturbation,
@@ -17,12 +19,14 @@ from fullgrad_lightning.metrics.perturbation import PixelPerturbation
 
 __all__ = [
     "ROAD",
+    "ClassFlipping",
     "CompletenessResidual",
     "EnergyPointingGame",
     "InsertionDeletion",
     "PixelPerturbation",
     "PointingGame",
     "SaliencyDrift",
+    "class_flipping",
     "energy_inside",
     "insertion_deletion",
     "pixel_perturbation",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +22,8 @@ def load_weights(model: nn.Module, checkpoint: str) -> None:
         ValueError: It holds other than tensors and plain values, no weights, or those of another
             network.
     """
+    if not Path(checkpoint).is_file():
+        raise FileNotFoundError(f"There is no checkpoint {checkpoint}. Is the path right?")
     try:
         found = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

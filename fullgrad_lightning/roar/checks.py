@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
-import warnings
-from collections.abc import Iterator, Sequence, Sized
-from contextlib import contextmanager
+from collections.abc import Sequence, Sized
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
+from fullgrad_lightning.callbacks.quiet import quiet
 from fullgrad_lightning.datamodules.roar.datamodule import ROARDataModule
 from fullgrad_lightning.datamodules.roar.inspection import LOOKED_AT, fetch, spread
 from fullgrad_lightning.datamodules.roar.rebuilt import loader_of
@@ -88,7 +86,7 @@ def _check_model(
                 f"{classes} classes."
             )
         _check_labels(logits.shape[1], type(base).__name__, loader)
-        with _quiet():
+        with quiet():
             trial = pl.Trainer(
                 accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
                 enable_progress_bar=False, enable_model_summary=False,
@@ -108,20 +106,6 @@ def _check_labels(logits: int, name: str, loader: DataLoader[Any]) -> None:
             f"The model answers with {logits} logits, but the test images of {name} have labels up "
             f"to {top} at least. Give the model as many classes as the data has."
         )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what Lightning says about devices and loaders: the trial has neither."""
-    log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
-    level = log.level
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        log.setLevel(logging.WARNING)
-        try:
-            yield
-        finally:
-            log.setLevel(level)
 
 
 def _check_methods(grid: Grid, model: pl.LightningModule, data: ROARDataModule) -> None:

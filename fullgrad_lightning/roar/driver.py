@@ -16,13 +16,13 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from tqdm import tqdm
 
 from fullgrad_lightning.files import write_whole
+from fullgrad_lightning.locks import locked
 from fullgrad_lightning.roar.checks import check
 from fullgrad_lightning.roar.config import as_config, resolve
 from fullgrad_lightning.roar.executors import Executor, LocalExecutor, shares
 from fullgrad_lightning.roar.expansion import jobs_of
 from fullgrad_lightning.roar.grid import Grid, WrongGrid
 from fullgrad_lightning.roar.jobs import FAILURE, LOG, Job
-from fullgrad_lightning.roar.locks import locked
 from fullgrad_lightning.roar.process import record_failure
 
 _LOG_SHOWN = 4000  # bytes

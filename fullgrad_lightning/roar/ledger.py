@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from fullgrad_lightning.locks import LOCK, is_locked
 from fullgrad_lightning.roar.jobs import CELLS, FAILURE, MAPS, RESULT, read_description
-from fullgrad_lightning.roar.locks import LOCK, is_locked
 
 State = Literal["done", "failed", "running", "interrupted", "waiting"]
 _SIGNS: dict[State, str] = {

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import fullgrad_lightning
 from fullgrad_lightning.files import write_whole
+from fullgrad_lightning.locks import FolderInUse, locked
 from fullgrad_lightning.roar.jobs import FAILURE
 from fullgrad_lightning.roar.lifeline import hold_lifeline
-from fullgrad_lightning.roar.locks import FolderInUse, locked
 
 STARTED = "FULLGRAD_STARTED"
 """Environment variable: ``time.time()`` when the process was started."""

@@ -65,7 +65,7 @@ def test_help_of_training_names_what_lightning_cli_tells(
     ("arguments", "message"),
     [
         (["fti"], "no command 'fti'. Did you mean 'fit'?"),
-        (["xyzzy"], "There are: demo, fit, validate, test, predict, roar."),
+        (["xyzzy"], "There are: demo, fit, validate, test, predict, perturb, sanity, roar."),
         (["--nothing"], "COMMAND"),
         (["demo", "--epochs", "0"], "must be 1 or more, got 0"),
         (["demo", "--nothing"], "unrecognized arguments: --nothing"),

@@ -36,6 +36,14 @@ def samples(n: int = 7) -> tuple[Tensor, Tensor]:
     return images, ranks.view(n, SIDE, SIDE)
 
 
+def evidence_of(n: int = 7) -> Tensor:
+    """(n, 6, 6) float64, no two the same: few pixels of the first sample are above 0, most of the
+    last.
+    """
+    drawn = torch.rand(n, SIDE, SIDE, generator=torch.Generator().manual_seed(2)).double()
+    return drawn - torch.linspace(1, 0.17, n)[:, None, None].double()
+
+
 def says(net: nn.Module, image: Tensor) -> Tensor:
     """The logits (K,) of one image (3, H, W), by a copy of the network in eval mode."""
     with torch.no_grad():

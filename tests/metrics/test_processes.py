@@ -13,6 +13,7 @@ from torchmetrics import Metric
 
 from fullgrad_lightning.metrics import (
     ROAD,
+    ClassFlipping,
     CompletenessResidual,
     EnergyPointingGame,
     InsertionDeletion,
@@ -51,6 +52,10 @@ def updated(samples: slice) -> dict[str, Metric]:
         ids = torch.arange(10)[samples]
         faithfulness.update(network(), images, ranks, sample_ids=ids)
         found[name] = faithfulness
+    flipping = ClassFlipping((0.1, 0.5), fill="noisy_linear")
+    evidence, ids = maps[:, 0, :, :6].double()[samples], torch.arange(10)[samples]
+    flipping.update(network(), images, evidence, original=0, target=2, sample_ids=ids)
+    found["flipping"] = flipping
     return found
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fullgrad_lightning.roar.locks import locked
+from fullgrad_lightning.locks import locked
 from tests.roar import grids
 
 

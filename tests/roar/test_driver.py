@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from fullgrad_lightning.cli import main
+from fullgrad_lightning.locks import locked
 from fullgrad_lightning.roar.config import resolve
 from fullgrad_lightning.roar.driver import run_grid
 from fullgrad_lightning.roar.executors import JobFailed
 from fullgrad_lightning.roar.grid import Grid
 from fullgrad_lightning.roar.jobs import RESULT, Job
 from fullgrad_lightning.roar.ledger import Ledger
-from fullgrad_lightning.roar.locks import locked
 from tests.roar import grids
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
+from fullgrad_lightning.locks import owner
 from fullgrad_lightning.roar.jobs import CELLS
 from fullgrad_lightning.roar.ledger import Ledger
-from fullgrad_lightning.roar.locks import owner
 from tests.roar import grids
 from tests.roar.processes import assert_gone
 

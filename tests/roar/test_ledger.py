@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from fullgrad_lightning.locks import locked
 from fullgrad_lightning.roar.jobs import FAILURE, RESULT, Job
 from fullgrad_lightning.roar.ledger import Ledger
-from fullgrad_lightning.roar.locks import locked
 from fullgrad_lightning.roar.process import record_failure
 
 METHODS = ("reference", "finished", "broken", "retried", "stopped", "untouched")

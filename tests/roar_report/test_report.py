@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fullgrad_lightning.roar.locks import FolderInUse, locked
+from fullgrad_lightning.locks import FolderInUse, locked
 from fullgrad_lightning.roar.report import write_report
 from tests.roar_report.grids import falling, write
 

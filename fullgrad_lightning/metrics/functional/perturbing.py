@@ -5,7 +5,7 @@ Shapes: N images of C channels, (H, W) their size; S selections of pixels; K cla
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import torch
@@ -56,21 +56,56 @@ def logits_after(
             integer ≥ 1, or a model that does not return logits.
     """
     ranks = _checked_ranks(ranks, images)
+    masks = (selection.replaced(ranks) for selection in selections)
+    return logits_without(
+        model, images, masks, replacement, sample_ids=sample_ids, batch_size=batch_size
+    )
+
+
+def logits_without(
+    model: Model,
+    images: Tensor,
+    masks: Iterable[Tensor],
+    replacement: Replacement,
+    *,
+    sample_ids: Tensor | Sequence[int] | None = None,
+    batch_size: int = 64,
+) -> Tensor:
+    """The logits of each image under each of S masks; all else as of ``logits_after``.
+
+    Args:
+        model, images, replacement, sample_ids, batch_size: As of ``logits_after``.
+        masks: S times (N, H, W) bool, True where a pixel is replaced.
+    """
     ids = _ids(sample_ids, len(images))
     starts = range(0, len(images), checked_batch_size(batch_size))
     if not len(images):
-        return torch.zeros(len(selections), 0, 1, dtype=torch.float64, device=images.device)
+        empty = torch.zeros(0, 1, dtype=torch.float64, device=images.device)
+        return torch.stack([empty for _ in masks])
     parts = [slice(start, start + batch_size) for start in starts]
+    replaced_by = _Replaced(images, replacement, ids)
     found = []
     with undisturbed(model, images, frozen=False), torch.no_grad():
-        for selection in selections:
-            replaced = selection.replaced(ranks)
-            outputs = [
-                _logits(model(replacement(images[part], replaced[part], ids[part])), images[part])
-                for part in parts
-            ]
+        for mask in masks:
+            outputs = [_logits(model(replaced_by(mask, part)), images[part]) for part in parts]
             found.append(torch.cat(outputs).double())
     return torch.stack(found)
+
+
+class _Replaced:
+    """Images under one mask after the other; what does not depend on the mask is made once."""
+
+    def __init__(self, images: Tensor, replacement: Replacement, ids: Sequence[int]) -> None:
+        self.images, self.replacement, self.ids = images, replacement, ids
+        everywhere = torch.ones_like(images[:, 0], dtype=torch.bool)
+        depends = replacement.depends_on_mask
+        self.baseline = None if depends else replacement(images, everywhere, ids)
+
+    def __call__(self, mask: Tensor, part: slice) -> Tensor:
+        images = self.images[part]
+        if self.baseline is None:
+            return self.replacement(images, mask[part], self.ids[part])
+        return torch.where(mask[part, None], self.baseline[part], images)
 
 
 def classes_of(clean: Tensor, target: ClassTarget) -> Tensor:

@@ -6,9 +6,9 @@ import shlex
 from pathlib import Path
 
 from fullgrad_lightning.files import write_whole
+from fullgrad_lightning.locks import locked
 from fullgrad_lightning.reporting.page import draw_page, png
 from fullgrad_lightning.roar.ledger import Ledger
-from fullgrad_lightning.roar.locks import locked
 from fullgrad_lightning.roar.report.board import MOST_RUNS, PICTURES, write_board
 from fullgrad_lightning.roar.report.csv_rows import csv_text
 from fullgrad_lightning.roar.report.curves import small_png, write_curves

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from fullgrad_lightning.locks import FolderInUse, is_locked, locked, owner
 from fullgrad_lightning.roar.lifeline import PARENT
-from fullgrad_lightning.roar.locks import FolderInUse, is_locked, locked, owner
 from tests.roar.processes import lives
 
 HOLDS = """
 import os, sys, time
 from pathlib import Path
-from fullgrad_lightning.roar.locks import locked
+from fullgrad_lightning.locks import locked
 with locked(Path(sys.argv[1])):
     child = os.fork()
     if child:

@@ -1,0 +1,45 @@
+"""``fullgrad perturb`` and ``fullgrad sanity``: what the maps of a finished network are worth."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from fullgrad_lightning.judging.config import parse_study
+from fullgrad_lightning.judging.perturbation.benchmark import PerturbationBenchmark
+from fullgrad_lightning.judging.perturbation.run import run_benchmark
+from fullgrad_lightning.judging.sanity.study import SanityCheck, run_check
+from fullgrad_lightning.judging.study import WrongStudy
+from fullgrad_lightning.locks import FolderInUse
+from fullgrad_lightning.masking.errors import StoreError
+
+
+def perturb(arguments: Sequence[str]) -> int:
+    """Runs ``fullgrad perturb ARGUMENTS``.
+
+    Returns:
+        0; 2 if something is wrong with what was asked.
+    """
+    try:
+        told = run_benchmark(parse_study(PerturbationBenchmark, arguments, "perturb"))
+    except (WrongStudy, StoreError, FolderInUse, FileNotFoundError) as error:
+        print(f"fullgrad perturb: {error}", file=sys.stderr)
+        return 2
+    if told:
+        print(f"\n{told}")
+    return 0
+
+
+def sanity(arguments: Sequence[str]) -> int:
+    """Runs ``fullgrad sanity ARGUMENTS``.
+
+    Returns:
+        0; 2 if something is wrong with what was asked.
+    """
+    try:
+        told = run_check(parse_study(SanityCheck, arguments, "sanity"))
+    except (WrongStudy, FileNotFoundError) as error:
+        print(f"fullgrad sanity: {error}", file=sys.stderr)
+        return 2
+    print(f"\n{told}")
+    return 0
