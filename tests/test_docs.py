@@ -7,6 +7,7 @@ import inspect
 import re
 import shlex
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,11 @@ import yaml
 from torchvision.transforms.functional import to_pil_image
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.cli.parser import COMMANDS, TRAINING, command_line
+from fullgrad_lightning.cli.parser import COMMANDS, STUDIES, TRAINING, command_line
+from fullgrad_lightning.judging.perturbation.benchmark import PerturbationBenchmark
+from fullgrad_lightning.judging.sanity.study import SanityCheck
 
+ASK = {"perturb": PerturbationBenchmark, "sanity": SanityCheck}
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = [ROOT / page for page in ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md")]
@@ -112,7 +116,16 @@ def test_commands_exist(page: Path) -> None:
             assert re.search(rf"^{first}:", (ROOT / "Makefile").read_text(), re.MULTILINE), first
         elif program == "fullgrad":
             assert first in COMMANDS
-            if first not in TRAINING:  # whose options are LightningCLI's
+            if first in STUDIES:
+                known = {
+                    "config",
+                    "model",
+                    "data",
+                    "trainer",
+                    *(f.name for f in fields(ASK[first])),
+                }
+                assert {re.split("[.=]", o[2:])[0] for o in others if o[:2] == "--"} <= known
+            elif first not in TRAINING:  # whose options are LightningCLI's
                 command_line().parse_args([first, *others])  # exits, and tells why, if it must
         elif first == "-m":
             assert importlib.util.find_spec(others[0]), others[0]

@@ -11,10 +11,10 @@ PACKAGE = "fullgrad_lightning"
 ROOT = Path(__file__).parent.parent / PACKAGE
 LIGHTNING = {"pytorch_lightning", "lightning", "lightning_fabric"}
 
+BESIDE = {"class_errors", "files", "locks"}
 # Room -> the rooms it may import. Lightning is for those in ROOMS_WITH_LIGHTNING alone.
 ROOMS: dict[str, set[str]] = {
-    "files": set(),
-    "locks": set(),
+    **{file: set[str]() for file in BESIDE},
     "decomposition": set(),
     "saliency": {"decomposition"},
     "masking": {"files"},
@@ -26,17 +26,17 @@ ROOMS: dict[str, set[str]] = {
         "files", "decomposition", "saliency", "masking", "metrics", "datamodules", "visualization",
     },
     "reporting": set(),
-    "judging": {
-        "files", "locks", "decomposition", "saliency", "masking", "metrics", "datamodules",
-        "models", "visualization", "callbacks", "reporting",
-    },
-    "roar": {
-        "files", "locks", "saliency", "masking", "metrics", "datamodules", "models",
+    "judging": BESIDE | {
+        "decomposition", "saliency", "masking", "metrics", "datamodules", "models",
         "visualization", "callbacks", "reporting",
     },
-    "cli": {
-        "files", "locks", "decomposition", "saliency", "masking", "metrics", "datamodules",
-        "models", "visualization", "callbacks", "judging", "roar",
+    "roar": BESIDE | {
+        "saliency", "masking", "metrics", "datamodules", "models", "visualization", "callbacks",
+        "reporting",
+    },
+    "cli": BESIDE | {
+        "decomposition", "saliency", "masking", "metrics", "datamodules", "models",
+        "visualization", "callbacks", "judging", "roar",
     },
 }  # fmt: skip
 ROOMS_WITH_LIGHTNING = {"datamodules", "models", "callbacks", "judging", "roar", "cli"}

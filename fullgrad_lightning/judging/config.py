@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 import pytorch_lightning as pl
 import torch
@@ -13,6 +13,7 @@ from torch import nn
 
 # Imported so that classes are found by name alone, as `fullgrad fit` finds them.
 from fullgrad_lightning import callbacks, datamodules, models  # noqa: F401
+from fullgrad_lightning.class_errors import of_class
 from fullgrad_lightning.judging.study import Study, WrongStudy
 from fullgrad_lightning.models.weights import load_weights
 
@@ -60,7 +61,7 @@ def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[
         WrongStudy: What is wrong with the study.
         FileNotFoundError, ValueError: The checkpoint, as ``load_weights``.
     """
-    parser = LightningArgumentParser(
+    parser = _Parser(
         prog=f"fullgrad {command}",
         usage=f"fullgrad {command} --model NAME --data NAME --methods NAME … [--OPTION VALUE …]",
         description=_first_line(kind),
@@ -87,6 +88,11 @@ def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[
     if study.checkpoint is not None:
         load_weights(made.model, study.checkpoint)
     return Parts(study, made.model, made.data, {key: made.trainer[key] for key in sorted(given)})
+
+
+class _Parser(LightningArgumentParser):
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        super().error(of_class(message), ex)
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:

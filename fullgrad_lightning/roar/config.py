@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import textwrap
 from dataclasses import asdict, fields, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -16,6 +15,7 @@ from pytorch_lightning.cli import LightningArgumentParser
 
 # Imported so that classes are found by name alone, as `fullgrad fit` finds them.
 from fullgrad_lightning import callbacks, datamodules, models  # noqa: F401
+from fullgrad_lightning.class_errors import of_class
 from fullgrad_lightning.roar.grid import Grid, WrongGrid
 
 
@@ -70,7 +70,7 @@ def resolve(grid: Grid) -> Grid:
     try:
         parsed = parser.parse_object({"data": grid.data, "model": grid.model, "trainer": given})
     except ArgumentError as error:
-        raise WrongGrid(_of_class(str(error))) from error
+        raise WrongGrid(of_class(str(error))) from error
     # By place: jsonargparse has called the third, whether nulls are left out, by several names.
     values = json.loads(parser.dump(parsed, "json", False))
     plain = LightningArgumentParser()
@@ -105,7 +105,7 @@ def make(
     try:
         parsed = parser.parse_object({"data": data, "model": model, "trainer": given})
     except ArgumentError as error:
-        raise WrongGrid(_of_class(str(error))) from error
+        raise WrongGrid(of_class(str(error))) from error
     made = parser.instantiate_classes(parsed)
     return Parts(made.data, made.model, {key: made.trainer[key] for key in given})
 
@@ -119,18 +119,6 @@ def _without_key(text: str) -> str:
     near = get_close_matches(key, known, 1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     return f"there is no key {key!r}.{hint} There are: {', '.join(known)}."
-
-
-def _of_class(text: str) -> str:
-    """What is wrong with a class, without the ``None`` that jsonargparse tries besides."""
-    found = re.search(
-        r"""Parser key "(\w+)".*? class_path ('.*?'):\n(.*?)\n(    - Expected|  Given)""",
-        text, re.DOTALL,
-    )  # fmt: skip
-    if found is not None:
-        text = f"{found[1]}.class_path {found[2]}: {textwrap.dedent(found[3])}"
-    hint = "\nIs the folder of that module on PYTHONPATH?" if "No module named" in text else ""
-    return text + hint
 
 
 def _parser() -> LightningArgumentParser:

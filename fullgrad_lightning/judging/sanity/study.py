@@ -70,28 +70,26 @@ def run_check(parts: Parts[SanityCheck]) -> str:
         The text to print.
 
     Raises:
-        WrongStudy: More than one device, or a method that the network or the images do not fit.
-        ValueError, TypeError: Of the data.
+        WrongStudy: More than one device; data, or a method, that does not fit.
     """
     study = parts.study
     device = _device(parts.trainer)
     data = SplitDataModule(parts.data, study.split, samples=study.samples)
-    data.prepare_data()
-    data.setup("predict")
-    rows, images, target, batch_size = _samples(data, study)
-    methods = {e.name: saliency_method(e.method, **e.options) for e in study.entries}
     silent = parts.trainer.get("enable_progress_bar") is False
-    with tqdm(desc="stages × methods", disable=silent) as bar:
+    try:
+        data.prepare_data()
+        data.setup("predict")
+        rows, images, target, batch_size = _samples(data, study)
+        with tqdm(desc="stages × methods", disable=silent) as bar:
 
-        def told(done: int, of: int) -> None:
-            bar.total = of
-            bar.update(done - bar.n)
+            def told(done: int, of: int) -> None:
+                bar.total = of
+                bar.update(done - bar.n)
 
-        try:
             curves = check_randomization(
                 parts.model.to(device),
                 images.to(device),
-                methods,
+                {e.name: saliency_method(e.method, **e.options) for e in study.entries},
                 target=target.to(device) if isinstance(target, Tensor) else target,
                 stages=study.stages,
                 seed=study.seed,
@@ -100,8 +98,8 @@ def run_check(parts: Parts[SanityCheck]) -> str:
                 pictures=study.pictures,
                 progress=told,
             )
-        except (TypeError, ValueError) as error:
-            raise WrongStudy(str(error)) from error
+    except (TypeError, ValueError) as error:
+        raise WrongStudy(str(error)) from error
     mean, std = data.normalization or (None, None)
     shown = unnormalized(images[: study.pictures], mean, std)
     return write_sanity_report(curves, shown, Path(study.output))
