@@ -22,7 +22,7 @@ def perturb(arguments: Sequence[str]) -> int:
     """
     try:
         told = run_benchmark(parse_study(PerturbationBenchmark, arguments, "perturb"))
-    except (WrongStudy, StoreError, FolderInUse, FileNotFoundError) as error:
+    except (WrongStudy, StoreError, FolderInUse) as error:
         print(f"fullgrad perturb: {error}", file=sys.stderr)
         return 2
     if told:
@@ -38,7 +38,7 @@ def sanity(arguments: Sequence[str]) -> int:
     """
     try:
         told = run_check(parse_study(SanityCheck, arguments, "sanity"))
-    except (WrongStudy, FileNotFoundError) as error:
+    except WrongStudy as error:
         print(f"fullgrad sanity: {error}", file=sys.stderr)
         return 2
     print(f"\n{told}")

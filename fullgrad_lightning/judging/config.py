@@ -58,8 +58,7 @@ def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[
 
     Raises:
         SystemExit: After ``--help``, and for arguments that cannot be read (2).
-        WrongStudy: What is wrong with the study.
-        FileNotFoundError, ValueError: The checkpoint, as ``load_weights``.
+        WrongStudy: What is wrong with the study, its model, data or checkpoint.
     """
     parser = _Parser(
         prog=f"fullgrad {command}",
@@ -85,8 +84,11 @@ def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[
     except (ValueError, TypeError, OSError) as error:
         # jsonargparse tells of all that it tried; the cause is what the class said.
         raise WrongStudy(str(error.__cause__ or error)) from error
-    if study.checkpoint is not None:
-        load_weights(made.model, study.checkpoint)
+    try:
+        if study.checkpoint is not None:
+            load_weights(made.model, study.checkpoint)
+    except (ValueError, OSError) as error:
+        raise WrongStudy(str(error)) from error
     return Parts(study, made.model, made.data, {key: made.trainer[key] for key in sorted(given)})
 
 

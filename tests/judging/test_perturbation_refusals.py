@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from fullgrad_lightning.cli import main
 from fullgrad_lightning.locks import locked
@@ -83,6 +84,12 @@ def test_data_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["perturb", "--model", "tests.judging.perturbing.SmallNet", "--methods", "random"])
     assert "data" in capsys.readouterr().err
+
+
+def test_weights_of_another_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "other.ckpt")
+    shown = refused(tmp_path, capsys, "--checkpoint", str(tmp_path / "other.ckpt"))
+    assert "do not fit SmallNet" in shown and "the options that it was trained with" in shown
 
 
 def test_a_folder_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

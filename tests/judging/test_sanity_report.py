@@ -84,8 +84,31 @@ def test_one_sample_has_no_interval(tmp_path: Path) -> None:
 
 def test_negative_maps_get_their_own_table(tmp_path: Path) -> None:
     found = curves()
-    found.similarity["spearman_abs"]["fullgrad"] = torch.zeros(3, 5, dtype=torch.float64)
+    found.similarity["spearman_abs"]["fullgrad"] = torch.full((3, 5), -1e-9, dtype=torch.float64)
     assert "absolute values" in write_sanity_report(found, PICTURES, tmp_path)
+    _, *rows = table(found, "spearman_abs")
+    assert rows == [["fullgrad", "0.00 ± 0.00", "0.00 ± 0.00"]]
+    assert len(table(found, "spearman")) == 3
+
+
+def test_of_many_stages_some_are_drawn(tmp_path: Path) -> None:
+    stages = 42
+    values = {"sobel": torch.linspace(1, -0.5, stages, dtype=torch.float64)[:, None].repeat(1, 2)}
+    maps = torch.zeros(stages, 1, 1, 32, 32)
+    maps[-1, :, :, 16:] = 1
+    many = SanityCurves(
+        layers=tuple(f"conv{i}" for i in range(1, stages)),
+        depths=tuple(range(stages)),
+        similarity={"spearman": values, "spearman_abs": values, "ssim": values},
+        maps={"sobel": maps},
+    )
+    write_sanity_report(many, PICTURES[:1, :, :, :32], tmp_path)
+    with Image.open(tmp_path / "sanity_maps.png") as picture:
+        assert picture.width == 140 * 11
+        pixels = np.asarray(picture).astype(int)
+    *_, before, last = np.split(pixels[-100:], range(140, 140 * 11, 140), axis=1)
+    assert before.mean() < 60 < last.mean()  # the last stage is among them, alone
+    assert len((tmp_path / "results.csv").read_text().splitlines()) == 1 + stages * 2
 
 
 def test_identical_files_for_identical_results(tmp_path: Path) -> None:

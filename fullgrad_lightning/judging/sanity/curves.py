@@ -50,12 +50,19 @@ class SanityCurves:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """The keys of ``similarity``, but ``spearman_abs`` only if maps have negative values."""
-        same = all(
-            self.similarity["spearman"][method].equal(self.similarity["spearman_abs"][method])
-            for method in self.methods
-        )
-        return tuple(key for key in self.similarity if not (same and key == "spearman_abs"))
+        """The keys of ``similarity`` that tell something: see ``methods_of``."""
+        return tuple(measure for measure in self.similarity if self.methods_of(measure))
+
+    def methods_of(self, measure: str) -> tuple[str, ...]:
+        """The methods that a measure tells something of.
+
+        All, but of ``spearman_abs`` those alone whose maps have negative values: for the others it
+        is ``spearman``.
+        """
+        if measure != "spearman_abs":
+            return self.methods
+        signed, unsigned = self.similarity["spearman"], self.similarity["spearman_abs"]
+        return tuple(name for name in self.methods if not signed[name].equal(unsigned[name]))
 
     def estimates(self, measure: str, method: str) -> list[Estimate]:
         """The mean over samples at each stage, with its 95 % interval."""

@@ -27,6 +27,7 @@ LIGHT = "0.6"
 SETTINGS: dict[Any, Any] = {"svg.hashsalt": "sanity", "font.family": "DejaVu Sans", "font.size": 10}
 PANEL = 140  # width of a map and its gutter, in pixels
 LONGEST = 24  # of the name of a layer, in characters
+MOST = 10  # stages that are named, or whose maps are drawn: of more, these are spread over them
 
 
 def write_curves(curves: SanityCurves, folder: Path) -> None:
@@ -52,7 +53,8 @@ def write_curves(curves: SanityCurves, folder: Path) -> None:
 def draw_maps(curves: SanityCurves, images: Tensor) -> Tensor:
     """The maps that were kept: for each sample a row for each method, a column for each stage.
 
-    Maps are shown alone, not over the image, whose edges would look alike at all stages.
+    Of many stages ten are shown, the first and the last among them. Maps are shown alone, not over
+    the image, whose edges would look alike at all stages.
 
     Args:
         curves: S stages, M methods, P samples whose maps were kept.
@@ -70,14 +72,15 @@ def draw_maps(curves: SanityCurves, images: Tensor) -> Tensor:
             f"images must be ({kept}, 3, H, W), one for each sample whose maps were kept, got "
             f"shape {tuple(images.shape)}."
         )
-    headings = ["Input", *(_ending(name) for name in curves.headings)]
+    stages = _spread(len(curves.depths))
+    headings = ["Input", *(_ending(curves.headings[stage]) for stage in stages)]
     width = PANEL * len(headings)
     size = panel_size((images.shape[2], images.shape[3]), len(headings), width)
     inputs = as_bytes(resized(images[:kept], size))
     rows = []
     for sample in range(kept):
         for number, (method, maps) in enumerate(curves.maps.items()):
-            heat = as_bytes(heatmap(maps[:, sample], size=size))
+            heat = as_bytes(heatmap(maps[stages, sample], size=size))
             rows.append(
                 Row(
                     panels=[inputs[sample], *heat],
@@ -91,17 +94,15 @@ def draw_maps(curves: SanityCurves, images: Tensor) -> Tensor:
 
 def _frame(axes: Axes, curves: SanityCurves) -> None:
     """Limits, grid and texts of the axes."""
-    places = range(len(curves.depths))
-    lowest = min(
-        one.mean - (one.half_width or 0)
-        for method in curves.methods
-        for one in curves.estimates("spearman", method)
-    )
+    found = [one for method in curves.methods for one in curves.estimates("spearman", method)]
+    lowest = min(one.mean - (one.half_width or 0) for one in found)
+    # The wide intervals of few samples must not press the curves together.
+    lowest = max(lowest, min(one.mean for one in found) - 0.3)
     axes.set_ylim(min(-0.05, lowest - 0.05), 1.05)
-    axes.set_xlim(-0.1, places[-1] + 0.1)
+    axes.set_xlim(-0.1, len(curves.depths) - 0.9)
+    named = _spread(len(curves.depths))
     axes.set_xticks(
-        places,
-        ["original", *(f"{_ending(name)} ({depth})" for depth, name in _stages(curves))],
+        named, [_stage_name(curves, stage) for stage in named],
         rotation=30, ha="right", rotation_mode="anchor",
     )  # fmt: skip
     axes.axhline(0, color=LIGHT, linewidth=1, linestyle=":", zorder=1)
@@ -122,9 +123,16 @@ def _frame(axes: Axes, curves: SanityCurves) -> None:
         )
 
 
-def _stages(curves: SanityCurves) -> list[tuple[int, str]]:
-    """Depth and name of each stage after the original."""
-    return list(zip(curves.depths, curves.headings, strict=True))[1:]
+def _spread(stages: int) -> list[int]:
+    """Which of so many stages are named, or drawn."""
+    if stages <= MOST:
+        return list(range(stages))
+    return [round(i * (stages - 1) / (MOST - 1)) for i in range(MOST)]
+
+
+def _stage_name(curves: SanityCurves, stage: int) -> str:
+    name = _ending(curves.headings[stage])
+    return f"{name} ({curves.depths[stage]})" if stage else name
 
 
 def _draw_curve(axes: Axes, curves: SanityCurves, method: str, style: Style) -> Label:

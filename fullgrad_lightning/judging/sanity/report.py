@@ -68,7 +68,7 @@ def table(curves: SanityCurves, measure: str) -> Table:
     ]
     rows = [
         [method, *(_short(one) for one in curves.estimates(measure, method)[1:])]
-        for method in curves.methods
+        for method in curves.methods_of(measure)
     ]
     return [["method", *headings], *rows]
 
@@ -103,4 +103,4 @@ def csv_text(curves: SanityCurves) -> str:
 
 def _short(of: Estimate) -> str:
     width = "" if of.half_width is None else f" ± {of.half_width:.2f}"
-    return f"{of.mean:.2f}{width}"
+    return f"{round(of.mean, 2) + 0.0:.2f}{width}"  # zero without a sign

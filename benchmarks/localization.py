@@ -1,0 +1,184 @@
+"""Does saliency lie on the object? All methods, on drawn images whose evidence is known.
+
+    python -m benchmarks.localization [--seeds 0 1 2] [--write docs/localization.md]
+
+The class is the texture of one object, and nothing else in the image has a texture. For each seed
+images are drawn, and networks trained, two of which differ in their pooling alone; maps explain the
+true class of 500 validation images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import platform
+from collections.abc import Callable
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+
+import fullgrad_lightning as fgl
+from fullgrad_lightning.callbacks.quiet import quiet
+from fullgrad_lightning.cli.texture_classifier import TextureClassifier
+from fullgrad_lightning.datamodules.shapes import ShapesDataset
+from fullgrad_lightning.files import write_whole
+from fullgrad_lightning.models.saliency_predictor import sample_ids
+from fullgrad_lightning.reporting.statistics import estimate
+from fullgrad_lightning.reporting.text import Table, as_markdown, as_text
+from fullgrad_lightning.saliency.method import SaliencyMethod
+
+SIZES = {"train_size": 1000, "val_size": 500, "batch_size": 32}  # those of `fullgrad demo`
+EPOCHS = 8
+BATCH = 100
+ACCURACY, COVERED = "accuracy", "chance: the object's share"
+WHAT = ("energy", "pointing")
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+Numbers = dict[str, list[float]]  # by row of the table: a number for each seed
+
+
+def max_pooled(num_classes: int) -> pl.LightningModule:
+    """The network of ``fullgrad demo``."""
+    return TextureClassifier(num_classes)
+
+
+def mean_pooled(num_classes: int) -> pl.LightningModule:
+    """The same with the mean over space in place of the maximum."""
+    classifier = TextureClassifier(num_classes)
+    place = next(i for i, m in enumerate(classifier.network) if isinstance(m, nn.AdaptiveMaxPool2d))
+    classifier.network[place] = nn.AdaptiveAvgPool2d(1)
+    return classifier
+
+
+def vgg(num_classes: int) -> pl.LightningModule:
+    """The network of the paper with a quarter of its channels: batch norm, and the mean too."""
+    return fgl.ImageClassifier("vgg9", num_classes, model_options={"width": 16})
+
+
+Build = Callable[[int], pl.LightningModule]
+NETWORKS: dict[str, Build] = {"max": max_pooled, "mean": mean_pooled, "vgg9": vgg}
+
+
+def methods() -> dict[str, SaliencyMethod]:
+    """All there are, with their usual options; FullGrad with three ψ."""
+    found: dict[str, SaliencyMethod] = {}
+    for name in fgl.saliency_methods():
+        if name == "fullgrad":
+            for psi in ("paper", "abs", "signed"):
+                found[f"fullgrad, ψ {psi}"] = fgl.FullGrad(psi)
+        elif name == "blurred":
+            blurred = fgl.saliency_method(name, method="input_gradient", sigma=2.0)
+            found["input_gradient, blurred"] = blurred
+        else:
+            found[name] = fgl.saliency_method(name)
+    return found
+
+
+def trained(build: Build, data: fgl.ShapesDataModule, epochs: int) -> tuple[nn.Module, float]:
+    """A network, and its accuracy on the validation images."""
+    classifier = build(data.num_classes)
+    trainer = pl.Trainer(
+        max_epochs=epochs, accelerator="cpu", devices=1, logger=False, num_sanity_val_steps=0,
+        enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+    )  # fmt: skip
+    trainer.fit(classifier, data)
+    return classifier.network.eval(), float(trainer.callback_metrics["val/accuracy"])
+
+
+def scores(
+    network: nn.Module, images: ShapesDataset, method: SaliencyMethod
+) -> tuple[float, float]:
+    """The share of energy on the object, and of maxima there, over all images."""
+    energy, pointing = fgl.EnergyPointingGame(), fgl.PointingGame()
+    for rows in torch.arange(len(images)).split(BATCH):
+        x = torch.stack([images[int(i)].image for i in rows])
+        ids = sample_ids("val", rows.tolist())
+        maps = method(network, x, images.targets[rows], sample_ids=ids)
+        energy.update(maps, images.masks[rows])
+        pointing.update(maps, images.masks[rows])
+    return float(energy.compute()), float(pointing.compute())
+
+
+def measure(seeds: list[int], epochs: int) -> dict[str, Numbers]:
+    """By column of the table: the numbers of each row, one for each seed."""
+    found: dict[str, Numbers] = {}
+
+    def note(column: str, row: str, value: float) -> None:
+        found.setdefault(column, {}).setdefault(row, []).append(value)
+
+    for seed in seeds:
+        for kind, build in NETWORKS.items():
+            pl.seed_everything(seed, verbose=False)
+            data = fgl.ShapesDataModule(**SIZES, seed=seed)
+            network, accuracy = trained(build, data, epochs)
+            images = data.val_set
+            assert isinstance(images, ShapesDataset)
+            note(ACCURACY, kind, accuracy)
+            for name, method in methods().items():
+                for what, value in zip(WHAT, scores(network, images, method), strict=True):
+                    note(f"{kind}: {what}", name, value)
+            covered = float(images.masks.float().mean())
+            for what in WHAT:
+                note(f"{kind}: {what}", COVERED, covered)
+            print(f"seed {seed}, {kind}: accuracy {accuracy:.3f}", flush=True)
+    return found
+
+
+def table(found: dict[str, Numbers]) -> Table:
+    """A row for each method, in %."""
+    columns = [column for column in found if column != ACCURACY]
+    rows = [
+        [row, *(_percent(found[column][row], 1) for column in columns)] for row in found[columns[0]]
+    ]
+    return [["method", *columns], *rows]
+
+
+def _percent(values: list[float], digits: int) -> str:
+    of = estimate([100 * value for value in values])
+    assert of is not None
+    width = "" if of.half_width is None else f" ± {of.half_width:.{digits}f}"
+    return f"{of.mean:.{digits}f}{width}"
+
+
+def section(found: dict[str, Numbers], seeds: list[int], epochs: int) -> str:
+    """What stands between the marks of the page."""
+    versions = (
+        f"torch {torch.__version__.split('+')[0]}, Python {platform.python_version()}, "
+        f"{torch.get_num_threads()} thread(s) of an x86-64 CPU"
+    )
+    accuracies = ", ".join(
+        f"{kind} {_percent(values, 1)} %" for kind, values in found[ACCURACY].items()
+    )
+    return (
+        f"Measured on {datetime.date.today()}: {len(seeds)} seeds, {epochs} epochs, "
+        f"{SIZES['val_size']} images each, {versions}. Validation accuracy: {accuracies}.\n\n"
+        f"{as_markdown(table(found))}"
+    )
+
+
+def replaced(page: str, content: str) -> str:
+    """The page with what stands between the marks replaced."""
+    if page.count(BEGIN) != 1 or page.count(END) != 1:
+        raise SystemExit(f"The page must have the lines {BEGIN} and {END}, each once.")
+    before, after = page.split(BEGIN)[0], page.split(END)[1]
+    return f"{before}{BEGIN}\n{content}\n{END}{after}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
+    parser.add_argument("--write", type=Path, help="also write the table into this page")
+    options = parser.parse_args()
+    with quiet((".*does not have many workers", "GPU available but not used")):
+        found = measure(options.seeds, options.epochs)
+    print(as_text(table(found)))
+    if options.write:
+        page = options.write.read_text(encoding="utf-8")
+        content = section(found, options.seeds, options.epochs)
+        write_whole(options.write, replaced(page, content))
+
+
+if __name__ == "__main__":
+    main()
