@@ -48,6 +48,8 @@ bench: .venv/ready ## all benchmarks; rewrites the tables in docs/
 	$(BIN)/python -m benchmarks.roar_loader
 	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.saliency_writer
 	$(BIN)/python -m benchmarks.localization --write docs/localization.md
+	[ -z "$$FULLGRAD_DATA" ] || $(BIN)/python -m benchmarks.psi --data "$$FULLGRAD_DATA" \
+	  --weights "$$FULLGRAD_DATA/mobilenetv1_025_imagenet.pt" --write docs/psi.md
 	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.roar_planted
 	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.roar_kills
 	OMP_NUM_THREADS= $(BIN)/python -m benchmarks.completeness --jobs 2 --write docs/completeness.md

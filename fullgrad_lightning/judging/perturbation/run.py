@@ -35,6 +35,14 @@ from fullgrad_lightning.metrics.functional.perturbing import classes_of, logits_
 from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor
 
+# How warnings begin that each prediction would give again, of workers and of Lightning's own use of
+# torch. What methods and networks have to say is heard.
+_KNOWN = (
+    ".*does not have many workers",
+    ".*LeafSpec.* is deprecated",
+    "GPU available but not used",
+)
+
 
 def run_benchmark(parts: Parts[PerturbationBenchmark]) -> str:
     """Runs a benchmark, or what of it is not done, on all devices of its Trainer.
@@ -92,9 +100,13 @@ def _run(parts: Parts[PerturbationBenchmark], folder: Path) -> str:
             if run.is_first:
                 curves[score.name].by_method[entry.name] = found.read()
         if run.is_first:  # also half-way: who waits wants to see
-            text = write_report(results, folder / "report")
+            text, examples = (
+                write_report(results, folder / "report"),
+                folder / "report/examples.png",
+            )
+            text += f"\n\nWhat was removed, of a few images:\n  {examples}"
             write_examples(
-                folder / "report" / "examples.png", data, stores,
+                examples, data, stores,
                 fraction=study.fractions[-1], fill=study.fill, seed=study.seed,
                 normalization=scores[0].normalization,
             )  # fmt: skip
@@ -160,7 +172,7 @@ class _Predictions:
         )
 
     def _predict(self, module: pl.LightningModule, writer: Callback, name: str) -> None:
-        with quiet():
+        with quiet(_KNOWN):
             trainer = pl.Trainer(
                 logger=False,
                 enable_checkpointing=False,
