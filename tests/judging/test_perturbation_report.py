@@ -77,7 +77,19 @@ def test_the_figure_shows_means_and_bands() -> None:
         assert line.get_ydata() == pytest.approx([factor * 0.2, factor * 0.3])
         assert len(axes.collections) == 2
     assert left.get_ylim() == right.get_ylim(), "to be compared"
+    assert left.get_ylim()[0] == 0 and left.get_ylim()[1] > 1.2, "nothing is cut off"
     assert {text.get_text() for text in right.texts} == {"fullgrad", "random"}
+
+
+def test_curves_that_meet_are_named_in_a_legend() -> None:
+    curves = Curves((0.0, 0.5, 1.0))
+    for method, middle in (("fullgrad", 0.3), ("random", 0.1)):
+        inserted = np.array([[0.0, middle, 0.6], [0.0, middle, 0.8]])
+        curves.by_method[method] = {"insertion": inserted, "deletion": inserted[:, ::-1]}
+    left, right = draw("insertion_deletion", curves).axes
+    legend = left.get_legend()
+    assert legend is not None and not right.texts
+    assert [text.get_text() for text in legend.get_texts()] == ["fullgrad", "random"]
 
 
 def test_files_also_half_way(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def write_figures(results: Results, folder: Path) -> list[Path]:
 
 
 def draw(score: str, curves: Curves) -> Figure:
-    """The figure: means over images with bands of 95 %, names beside the right panel."""
+    """The figure: means over images with bands of 95 %, and the names of the curves."""
     figure = Figure(SIZE, layout="constrained")
     drawn = styles(curves.methods)
     panels = PANELS[score]
@@ -86,17 +86,20 @@ def draw(score: str, curves: Curves) -> Figure:
         for method, style in drawn.items():
             _draw_curve(axes, curves, method, panel.curve, style)
         plain(axes)
-        axes.set_ylim(bottom=0)
         axes.set_xlim(left=0)
         axes.set_title(panel.title, loc="left", color=DARK, fontsize=10)
         axes.set_xlabel(panel.across, color=DARK)
     figure.axes[0].set_ylabel(HEIGHTS[score], color=DARK)
+    figure.axes[0].set_ylim(bottom=0)  # of both; now that all is drawn
     last = panels[-1].curve
-    ends = {name: means(curves.at(name, last))[-1] for name in drawn}
+    ends = {name: float(means(curves.at(name, last))[-1]) for name in drawn}
     right = 100 * curves.levels[-1]
+    if len(ends) > 1 and np.ptp(list(ends.values())) < 1e-3:  # curves meet where all is shown
+        figure.axes[0].legend(figure.axes[0].lines, list(drawn), frameon=False, labelcolor=DARK)
+        return figure
     draw_labels(
         figure.axes[-1],
-        [Label(name, drawn[name], (right, float(y))) for name, y in ends.items() if np.isfinite(y)],
+        [Label(name, drawn[name], (right, y)) for name, y in ends.items() if np.isfinite(y)],
     )
     return figure
 
