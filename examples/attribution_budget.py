@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 
 import torch
+from PIL import Image
 from torchvision import models
-from torchvision.io import ImageReadMode, decode_image
 from torchvision.transforms import v2
 
 import fullgrad_lightning as fgl
@@ -30,9 +30,10 @@ def main() -> None:
 
     torch.manual_seed(0)
     model = models.get_model(options.model, weights=options.weights)
-    picture = decode_image(options.image, ImageReadMode.RGB) if options.image else rings()
+    picture = Image.open(options.image).convert("RGB") if options.image else rings()
     prepare = v2.Compose(
         [
+            v2.ToImage(),
             v2.Resize(256, antialias=True),
             v2.CenterCrop(224),
             v2.ToDtype(torch.float32, scale=True),

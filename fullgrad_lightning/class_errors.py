@@ -22,4 +22,6 @@ def of_class(text: str) -> str:
     if found is not None:
         text = f"{found[1]}.class_path {found[2]}: {textwrap.dedent(found[3])}"
     hint = "\nIs the folder of that module on PYTHONPATH?" if "No module named" in text else ""
+    if found is not None and "is not accepted" in text:
+        hint = f"\nWhich there are: fullgrad fit --{found[1]}.help {found[2].strip(chr(39))}"
     return text + hint

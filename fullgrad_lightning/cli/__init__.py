@@ -42,7 +42,11 @@ def _run(arguments: list[str]) -> int:
     if command in TRAINING and not {"-h", "--help"} & set(arguments):
         from fullgrad_lightning.cli.training import train
 
-        train(["--help" if word == "--help-all" else word for word in arguments])
+        try:
+            train(["--help" if word == "--help-all" else word for word in arguments])
+        except FileNotFoundError as error:  # of data that is not where it was said to be
+            print(f"fullgrad {command}: {error}", file=sys.stderr)
+            return 2
         return 0
     if command in STUDIES and not {"-h", "--help"} & set(arguments):
         from fullgrad_lightning.cli import studies

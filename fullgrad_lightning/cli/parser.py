@@ -69,13 +69,13 @@ _STUDY_OPTIONS: tuple[Told, ...] = (
     (("--checkpoint",), "FILE", "its weights: a Lightning checkpoint or a state_dict"),
     (("--data",), "NAME", "a LightningDataModule; --data.OPTION VALUE likewise"),
     (("--split",), "NAME", "whose images: val, test (default) or predict"),
-    (("--samples",), "N", "so many of them, evenly spread (default: all; sanity: 16)"),
     (("--methods",), "NAME …", "saliency methods; in a YAML file with their options"),
     (("--target",), "CLASS", "predicted (default: each image's top class), label or an index"),
-    (("--output",), "DIR", "folder of everything"),
-    (("--trainer.OPTION",), "VALUE", "of pytorch_lightning.Trainer: devices, accelerator, …"),
 )
 _PERTURB_OPTIONS: tuple[Told, ...] = (
+    (("--samples",), "N", "so many images, evenly spread (default: all)"),
+    (("--output",), "DIR", "folder of everything (default: runs/perturb)"),
+    (("--trainer.OPTION",), "VALUE", "of pytorch_lightning.Trainer: devices, accelerator, …"),
     (("--scores",), "NAME …", "perturbation (default), insertion_deletion, road"),
     (("--fractions",), "F …", "of the pixels (default: 0.01 0.03 0.05 0.07 0.1)"),
     (("--fill",), "NAME", "what takes their place: black (default), mean, blur, noisy_linear"),
@@ -102,6 +102,9 @@ more help:
 """
 
 _SANITY_OPTIONS: tuple[Told, ...] = (
+    (("--samples",), "N", "so many images, evenly spread (default: 16)"),
+    (("--output",), "DIR", "folder of the report (default: runs/sanity)"),
+    (("--trainer.accelerator",), "NAME", "cpu, gpu, mps or auto (default)"),
     (("--stages",), "N", "from the last layer alone to all (default: 8; null: one a layer)"),
     (("--pictures",), "N", "the maps of so many images are drawn (default: 1)"),
     (("--seed",), "SEED", "of the new weights (default: 0)"),

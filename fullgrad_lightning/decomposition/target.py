@@ -36,7 +36,8 @@ def explained_scalar(output: object, target: Target, n: int) -> Tensor:
         raise ValueError(
             f"Expected the model to return logits of shape (N, K) with N={n}, but it returned "
             f"{describe(output)}. Pass a callable target that turns the output into one number per "
-            "sample, e.g. target=lambda out: out['out'][:, 3].mean((1, 2))."
+            f"sample, e.g. target=lambda out: {_one_number(output)}; or wrap the model in a "
+            "torch.nn.Module that returns logits."
         )
     index = _class_indices(output, target)
     return output.gather(1, index[:, None]).squeeze(1)
@@ -92,6 +93,18 @@ def _class_indices(logits: Tensor, target: object) -> Tensor:
             f"the model has {k} outputs."
         )
     return index
+
+
+def _one_number(output: object) -> str:
+    """How one number per sample could be had of an output, as code."""
+    place = "out"
+    while isinstance(output, dict | list | tuple) and output:
+        key = next(iter(output)) if isinstance(output, dict) else 0
+        output, place = output[key], f"{place}[{key!r}]"
+    if not isinstance(output, Tensor) or output.ndim < 2:
+        return place
+    rest = tuple(range(1, output.ndim - 1))
+    return f"{place}[:, 3]" + (f".mean({rest})" if rest else "")
 
 
 def describe(value: object) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic, NoReturn, TypeVar
+from urllib.error import URLError
 
 import pytorch_lightning as pl
 import torch
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning.cli import LightningArgumentParser
 from torch import nn
 
@@ -83,10 +85,17 @@ def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[
         made = parser.instantiate_classes(values)
     except (ValueError, TypeError, OSError) as error:
         # jsonargparse tells of all that it tried; the cause is what the class said.
-        raise WrongStudy(str(error.__cause__ or error)) from error
+        cause = error.__cause__ or error
+        text = f"a download failed ({cause})" if isinstance(cause, URLError) else str(cause)
+        raise WrongStudy(text) from error
     try:
         if study.checkpoint is not None:
             load_weights(made.model, study.checkpoint)
+        elif not _has_weights(values.model):
+            rank_zero_warn(
+                f"No --checkpoint: {type(made.model).__name__} is explained with the weights that "
+                "it has when it is made, which are random unless its class loads some."
+            )
     except (ValueError, OSError) as error:
         raise WrongStudy(str(error)) from error
     return Parts(study, made.model, made.data, {key: made.trainer[key] for key in sorted(given)})
@@ -95,6 +104,12 @@ def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[
 class _Parser(LightningArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
         super().error(of_class(message), ex)
+
+
+def _has_weights(model: Any) -> bool:
+    """Whether an argument of the model says where its weights come from."""
+    given = model.as_dict().get("init_args") or {}
+    return any("weights" in name and value is not None for name, value in given.items())
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:

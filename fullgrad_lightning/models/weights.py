@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +26,11 @@ def load_weights(model: nn.Module, checkpoint: str) -> None:
     """
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f"There is no checkpoint {checkpoint}. Is the path right?")
+    if not _is_saved_by_torch(checkpoint):
+        raise ValueError(
+            f"{checkpoint} is no checkpoint: torch.save did not write it. Give a Lightning "
+            "checkpoint or a file of torch.save(model.state_dict(), path)."
+        )
     try:
         found = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -41,10 +48,7 @@ def load_weights(model: nn.Module, checkpoint: str) -> None:
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
-        raise ValueError(
-            f"The weights in {checkpoint} do not fit {type(model).__name__}. Make the model with "
-            f"the class and the options that it was trained with. {error}"
-        ) from error
+        raise ValueError(f"The weights in {checkpoint} {_misfit(model, weights)}") from error
 
 
 def weights_hash(model: nn.Module) -> str:
@@ -70,3 +74,42 @@ def weights_hash(model: nn.Module) -> str:
         content = value.detach().cpu().contiguous().flatten().view(torch.uint8)
         digest.update(content.numpy().tobytes())
     return digest.hexdigest()
+
+
+def _is_saved_by_torch(checkpoint: str) -> bool:
+    """A zip file, or a pickle as torch wrote them before 1.6."""
+    with open(checkpoint, "rb") as file:
+        return zipfile.is_zipfile(file) or (file.seek(0) == 0 and file.read(1) == b"\x80")
+
+
+def _misfit(model: nn.Module, weights: dict[str, Any]) -> str:
+    """Names a few of the entries that do not fit: there may be hundreds."""
+    own = model.state_dict()
+    both = [name for name in own if name in weights]
+    sizes = {name: tuple(getattr(weights[name], "shape", ())) for name in both}
+    lists = {
+        "missing are": [name for name in own if name not in weights],
+        "unknown are": [name for name in weights if name not in own],
+        "of another shape are": [
+            f"{name} {sizes[name]} for {tuple(own[name].shape)}"
+            for name in both
+            if isinstance(own[name], Tensor) and sizes[name] != own[name].shape
+        ],
+    }
+    told = "; ".join(f"{what} {_some(names)}" for what, names in lists.items() if names)
+    text = (
+        f"do not fit {type(model).__name__}: {told}. Make the model with the class and the options "
+        "that it was trained with."
+    )
+    first, *others = {name.partition(".")[0] for name in weights} or {""}
+    if not others and not both:
+        text += (
+            f" All entries begin with {first + '.'!r}: they are of a module that holds the "
+            f"network as {first!r}; name that module's class."
+        )
+    return text
+
+
+def _some(names: list[str]) -> str:
+    rest = len(names) - 3
+    return ", ".join(names[:3]) + (f" and {rest} more" if rest > 0 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
+from math import ceil
 from pathlib import Path
 
 import matplotlib
@@ -102,7 +103,7 @@ def _panel(examples: Examples) -> tuple[int, int]:
     first = next(images for _, panels in examples.rows for images in panels if images is not None)
     high, broad = first.shape[1:3]
     longest = max(high, broad)
-    scale = min(max(1, round(SIDE / longest)), LARGEST / longest)
+    scale = min(max(1, ceil(SIDE / longest)), LARGEST / longest)
     return max(1, round(broad * scale)), max(1, round(high * scale))
 
 

@@ -175,6 +175,11 @@ def _check_trainer(trainer: Mapping[str, Any]) -> None:
     for name, reason in _OWNED.items():
         if name in trainer:
             raise WrongGrid(f"trainer.{name} cannot be set: {reason}.")
-    epochs = trainer.get("max_epochs")
+    if "max_epochs" not in trainer:
+        raise WrongGrid(
+            "trainer.max_epochs is missing: how many epochs each network is trained. There are: "
+            f"{', '.join(trainer) or 'none'}."
+        )
+    epochs = trainer["max_epochs"]
     if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
         raise WrongGrid(f"trainer.max_epochs must be an integer ≥ 1, got {epochs!r}.")

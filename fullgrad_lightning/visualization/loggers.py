@@ -54,14 +54,14 @@ def log_image(loggers: Iterable[Any], key: str, image: Tensor, step: int, folder
         save_png(image, folder / file)
 
 
-def save_png(image: Tensor, path: Path) -> None:
+def save_png(image: Tensor, path: str | Path) -> None:
     """Writes a picture (3, H, W), uint8, to a file, which is there whole or not at all.
 
     Raises:
         ValueError: Another shape or dtype.
     """
     _check(image)
-    with whole_file(path) as unfinished:
+    with whole_file(Path(path)) as unfinished:
         # Run lengths alone: three times as fast, and hardly larger.
         as_pil(image).save(unfinished, format="png", compress_type=zlib.Z_RLE)
 

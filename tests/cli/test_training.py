@@ -146,7 +146,8 @@ def example_arguments(name: str, folder: Path) -> list[str]:
     return arguments
 
 
-TRAININGS = [path for path in sorted(EXAMPLES.glob("*.yaml")) if not path.stem.startswith("roar_")]
+OTHERS = ("roar_", "perturb_")  # of other commands, with tests of their own
+TRAININGS = [p for p in sorted(EXAMPLES.glob("*.yaml")) if not p.stem.startswith(OTHERS)]
 
 
 @pytest.mark.parametrize("path", TRAININGS, ids=lambda path: path.stem)
@@ -180,3 +181,12 @@ def test_examples_run(name: str, folder: Path) -> None:
     batches = [f"--trainer.limit_{split}_batches=2" for split in ("train", "val")]
     assert main(["fit", *arguments, *batches, "--trainer.max_epochs", "1"]) == 0
     assert (folder / "runs" / name / "version_0" / "fullgrad" / "film_strip.png").is_file()
+
+
+def test_data_that_is_not_there_is_told_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = ["--model", "ImageClassifier", "--model.model", "vgg9", "--model.num_classes", "2"]
+    data = ["--data", "ImageFolderDataModule", "--data.data_dir", str(tmp_path / "nowhere")]
+    assert main(["fit", *model, *data, "--trainer.accelerator", "cpu"]) == 2
+    assert "fullgrad fit: No images in" in capsys.readouterr().err

@@ -215,3 +215,37 @@ def test_a_model_that_cannot_be_called_is_refused() -> None:
 def test_the_models_own_errors_come_through(net: nn.Module) -> None:
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         fgl.full_gradients(net, images(2, 3, 8, 8))
+
+
+class Named(nn.Module):
+    """Returns logits within something."""
+
+    def __init__(self, pack: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.linear, self.pack = nn.Linear(3, 5), pack
+
+    def forward(self, x: Tensor) -> object:
+        return self.pack(self.linear(x))
+
+
+@pytest.mark.parametrize(
+    ("pack", "code"),
+    [
+        (lambda out: {"scores": out}, "out['scores'][:, 3]"),
+        (lambda out: (out, 1), "out[0][:, 3]"),
+        (lambda out: {"a": [out[:, :, None, None]]}, "out['a'][0][:, 3].mean((1, 2))"),
+    ],
+)
+def test_the_target_that_is_suggested_works(pack: Callable[[Tensor], object], code: str) -> None:
+    x = torch.rand(2, 3)
+    with pytest.raises(ValueError, match="logits of shape") as caught:
+        fgl.attribution_budget(Named(pack), x)
+    assert f"target=lambda out: {code};" in str(caught.value)
+    found = fgl.attribution_budget(Named(pack), x, target=eval(f"lambda out: {code}"))
+    assert found.output.shape == (2,)
+
+
+def test_what_is_printed_is_a_line() -> None:
+    for decompose in (fgl.attribution_budget, fgl.full_gradients):
+        text = repr(decompose(nn.Linear(3, 5), torch.rand(2, 3)))
+        assert "2 samples, 1 sites, relative residual up to" in text and len(text) < 100

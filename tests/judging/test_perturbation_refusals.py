@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from fullgrad_lightning.cli import main
 from fullgrad_lightning.locks import locked
-from tests.judging.perturbing import arguments
+from tests.judging.perturbing import SmallNet, arguments
 
 
 def refused(output: Path, capsys: pytest.CaptureFixture[str], *more: str) -> str:
@@ -95,3 +96,22 @@ def test_weights_of_another_network(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_a_folder_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with locked(tmp_path):
         assert "is in use by process" in refused(tmp_path, capsys)
+
+
+def test_an_unknown_option_of_a_class(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["perturb", *arguments(tmp_path, "--data.sise", "3")])
+    shown = capsys.readouterr().err
+    assert "Option 'sise' is not accepted" in shown
+    assert "fullgrad fit --data.help fullgrad_lightning.ShapesDataModule" in shown
+
+
+def test_random_weights_are_warned_of(tmp_path: Path) -> None:
+    options = arguments(tmp_path, "--samples", "2", methods=("random",))
+    with pytest.warns(UserWarning, match="No --checkpoint: SmallNet is explained with"):
+        main(["perturb", *options])
+    torch.save(SmallNet().state_dict(), tmp_path / "weights.pt")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert main(["perturb", *options, "--checkpoint", str(tmp_path / "weights.pt")]) == 0
+    assert not [one for one in caught if "--checkpoint" in str(one.message)]

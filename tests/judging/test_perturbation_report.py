@@ -6,6 +6,7 @@ import csv
 import io
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -93,7 +94,9 @@ def test_curves_that_meet_are_named_in_a_legend() -> None:
 
 
 def test_files_also_half_way(tmp_path: Path) -> None:
-    text = write_report(results(3), tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        text = write_report(results(3), tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"table.md", "results.csv", "perturbation.png", "perturbation.svg"}
     assert text.startswith("2 of 3 methods done") and str(tmp_path / "perturbation.png") in text

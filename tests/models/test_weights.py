@@ -46,8 +46,15 @@ class Malicious:
         (Malicious, "could run code when they are loaded"),
         ([1, 2], r"should hold a state_dict.*got list"),
         ({"state_dict": torch.zeros(2)}, "got Tensor"),
-        ({"weight": torch.zeros(2, 3)}, r"do not fit Linear.*trained with.*size mismatch"),
-        ({"state_dict": {"bias": torch.zeros(2)}}, r"Missing key.*weight"),
+        (
+            {"weight": torch.zeros(2, 3), "bias": torch.zeros(2)},
+            r"do not fit Linear: of another shape are weight \(2, 3\) for \(2, 2\)\..*trained with",
+        ),
+        ({"state_dict": {"bias": torch.zeros(2)}}, r"missing are weight\."),
+        (
+            {f"net.{i}.weight": torch.zeros(2) for i in range(5)},
+            r"unknown are net.0.weight, net.1.weight, net.2.weight and 2 more.*begin with 'net\.'",
+        ),
     ],
 )
 def test_files_that_hold_no_such_weights(content: Any, message: str, tmp_path: Path) -> None:
@@ -56,6 +63,12 @@ def test_files_that_hold_no_such_weights(content: Any, message: str, tmp_path: P
     with pytest.raises(ValueError, match=f"(?s){message}"):
         load_weights(nn.Linear(2, 2), str(tmp_path / "file"))
     assert not touched.exists()
+
+
+def test_a_file_of_something_else(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("no weights")
+    with pytest.raises(ValueError, match=r"notes\.txt is no checkpoint: torch\.save did not"):
+        load_weights(nn.Linear(2, 2), str(tmp_path / "notes.txt"))
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -74,7 +74,7 @@ def test_the_first_seed_that_has_examples_is_shown(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("size", "panel"), [((28, 28), (84, 84)), ((32, 32), (96, 96)), ((224, 224), (128, 128)),
-                        ((64, 32), (64, 32)), ((100, 300), (43, 128))]
+                        ((64, 32), (128, 64)), ((100, 300), (43, 128))]
 )  # fmt: skip
 def test_panels_keep_the_shape_of_images(
     tmp_path: Path, size: tuple[int, int], panel: tuple[int, int]

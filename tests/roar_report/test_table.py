@@ -135,7 +135,7 @@ def test_many_failures_are_counted(tmp_path: Path) -> None:
 
 def test_time_outside_training_is_told(tmp_path: Path) -> None:
     text = timing(Results(cells(tmp_path)))
-    assert "60 s (median)" in text and "20 % of it outside training" in text and "0.2 h" in text
+    assert "60 s (median)" in text and "20 % of it outside training" in text and "15 min" in text
 
 
 def test_console_fits_a_hundred_columns(tmp_path: Path) -> None:

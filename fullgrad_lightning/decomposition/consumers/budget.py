@@ -17,7 +17,7 @@ from fullgrad_lightning.decomposition.tracing.records import Record, inner_produ
 from fullgrad_lightning.decomposition.tracing.sites import Site
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AttributionBudget:
     """f(x) = ⟨∇ₓf, x⟩ + Σ f^b, summed to one number per site and sample (equation 1).
 
@@ -47,6 +47,14 @@ class AttributionBudget:
     def residual_over_output(self) -> Tensor:
         """(N,) |residual| / |f|: stricter where large terms cancel; 0/0 = 0."""
         return _ratio(self.residual.abs(), self.output.double().abs())
+
+    def __repr__(self) -> str:
+        """In a line: there may be hundreds of sites."""
+        residual = self.relative_residual.max().item() if len(self.output) else 0.0
+        return (
+            f"{type(self).__name__}({len(self.output)} samples, {len(self.sites)} sites, "
+            f"relative residual up to {residual:.1e})"
+        )
 
     def by_kind(self) -> dict[Kind, Tensor]:
         """Sum of the bias terms of each kind that occurs, (N,)."""

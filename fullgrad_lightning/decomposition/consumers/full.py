@@ -40,7 +40,7 @@ class BiasGradient:
     spatial: Spatial | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FullGradients(AttributionBudget):
     """The full-gradient representation: f(x) = ⟨∇ₓf, x⟩ + Σ f^b (equation 1).
 

@@ -37,9 +37,19 @@ def timing(results: Results) -> str:
     total, outside = (sum(one[key] for one in seconds) for key in ("total", "outside"))
     typical = median(one["total"] for one in seconds)
     return (
-        f"A cell took {typical:.0f} s (median), all together {total / 3600:.1f} h; "
+        f"A cell took {typical:.0f} s (median), all together {duration(total)}; "
         f"{percent(round(outside / total, 2))} of it outside training (start, imports, data)."
     )
+
+
+def duration(seconds: float) -> str:
+    """Minutes, or hours from two on.
+
+    Examples:
+        >>> duration(300.0), duration(9000.0)
+        ('5 min', '2.5 h')
+    """
+    return f"{seconds / 3600:.1f} h" if seconds >= 7200 else f"{seconds / 60:.0f} min"
 
 
 def label(cell: CellState) -> str:
