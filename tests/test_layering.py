@@ -11,16 +11,16 @@ PACKAGE = "fullgrad_lightning"
 ROOT = Path(__file__).parent.parent / PACKAGE
 LIGHTNING = {"pytorch_lightning", "lightning", "lightning_fabric"}
 
-BESIDE = {"class_errors", "files", "locks"}
+BESIDE = {"class_errors", "files", "locks", "seeds"}
 # Room -> the rooms it may import. Lightning is for those in ROOMS_WITH_LIGHTNING alone.
 ROOMS: dict[str, set[str]] = {
     **{file: set[str]() for file in BESIDE},
     "decomposition": set(),
-    "saliency": {"decomposition"},
-    "masking": {"files"},
+    "saliency": {"decomposition", "seeds"},
+    "masking": {"files", "seeds"},
     "metrics": {"decomposition", "masking"},
-    "datamodules": {"files", "masking"},
-    "models": {"saliency"},
+    "datamodules": {"files", "seeds", "masking"},
+    "models": {"saliency", "seeds"},
     "visualization": {"files"},
     "callbacks": {
         "files", "decomposition", "saliency", "masking", "metrics", "datamodules", "visualization",

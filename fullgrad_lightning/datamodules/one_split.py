@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Subset
 from fullgrad_lightning.datamodules.loaders import integer_option
 from fullgrad_lightning.datamodules.roar.indexed import IndexedDataset, indexed_loader
 from fullgrad_lightning.datamodules.roar.inspection import inspect, spread
-from fullgrad_lightning.datamodules.roar.preparation import normalization_of, transforms_of
+from fullgrad_lightning.datamodules.roar.preparation import normalization_by, transforms_of
 from fullgrad_lightning.datamodules.roar.rebuilt import loader_of
 
 STAGES = {"val": "validate", "test": "test", "predict": "predict"}
@@ -85,12 +85,8 @@ class SplitDataModule(pl.LightningDataModule):
     @property
     def normalization(self) -> tuple[list[float], list[float]] | None:
         """Mean and standard deviation by channel: base's own, or of the samples' ``Normalize``."""
-        found = getattr(self.base, "mean", None), getattr(self.base, "std", None)
-        if found[0] is None or found[1] is None:
-            found = normalization_of(transforms_of(self._samples, self.split)) or (None, None)
-        if found[0] is None or found[1] is None:
-            return None
-        return list(map(float, found[0])), list(map(float, found[1]))
+        found = normalization_by(self.base, lambda: transforms_of(self._samples, self.split))
+        return found and (list(map(float, found[0])), list(map(float, found[1])))
 
     def prepare_data(self) -> None:
         """Base's own."""

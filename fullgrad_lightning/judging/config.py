@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Generic, NoReturn, TypeVar
 from urllib.error import URLError
@@ -20,7 +20,6 @@ from fullgrad_lightning.judging.study import Study, WrongStudy
 from fullgrad_lightning.models.weights import load_weights
 
 S = TypeVar("S", bound=Study)
-_LISTS = ("methods", "scores", "fractions", "road_fractions", "mean", "std")
 # What a study sets itself, and why.
 _OWNED = {
     "logger": "a study writes its report to output",
@@ -72,7 +71,8 @@ def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[
     parser.add_subclass_arguments(nn.Module, "model", required=True)
     parser.add_subclass_arguments(pl.LightningDataModule, "data", required=True)
     parser.add_lightning_class_args(pl.Trainer, "trainer")
-    values = parser.parse_args(_joined(arguments))
+    lists = {field.name for field in fields(kind) if "list[" in str(field.type)}
+    values = parser.parse_args(_joined(arguments, lists))
     asked = values.as_dict()
     study = kind(**{field.name: asked[field.name] for field in fields(kind)})  # before a download
     usual = parser.get_defaults().trainer
@@ -112,15 +112,15 @@ def _has_weights(model: Any) -> bool:
     return any("weights" in name and value is not None for name, value in given.items())
 
 
-def _joined(arguments: Sequence[str]) -> list[str]:
-    """``--methods a b`` as ``--methods=[a, b]``."""
+def _joined(arguments: Sequence[str], lists: Collection[str]) -> list[str]:
+    """``--methods a b`` as ``--methods=[a, b]``, and so of all options that are lists."""
     result: list[str] = []
     words = list(arguments)
     while words:
         word = words.pop(0)
         name = word.removeprefix("--")
         found: list[str] = []
-        while word.startswith("--") and name in _LISTS and words and not words[0].startswith("-"):
+        while word.startswith("--") and name in lists and words and not words[0].startswith("-"):
             found.append(words.pop(0))
         if len(found) == 1 and found[0][0] in "[{":
             result += [word, *found]

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from fullgrad_lightning.files import NAME
 from fullgrad_lightning.saliency.method import seed_option
 from fullgrad_lightning.saliency.registry import saliency_method
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
 Target = Literal["predicted", "label"] | int
 SPLITS = ("val", "test", "predict")
 
@@ -97,7 +96,7 @@ class Study:
 
 
 def _entry(name: str, options: Any) -> MethodEntry:
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    if not isinstance(name, str) or not NAME.fullmatch(name):
         raise WrongStudy(
             f"methods: {name!r} is no name. Use letters, digits and single _, - or + between them."
         )

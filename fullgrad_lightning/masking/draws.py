@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import torch
+
+from fullgrad_lightning.seeds import seed_of
 
 
 def generator(purpose: str, seed: int, sample_id: int) -> torch.Generator:
@@ -15,5 +15,4 @@ def generator(purpose: str, seed: int, sample_id: int) -> torch.Generator:
         seed: Of all samples.
         sample_id: Of this one.
     """
-    digest = hashlib.blake2b(f"{purpose}/{seed}/{sample_id}".encode(), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "little", signed=True))
+    return torch.Generator().manual_seed(seed_of(f"{purpose}/{seed}/{sample_id}"))

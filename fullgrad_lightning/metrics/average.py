@@ -1,10 +1,25 @@
-"""The mean of one number per sample: what all metrics of maps keep."""
+"""Means over samples, and how far samples are from them."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+
+
+def mean_and_std(total: Tensor, squares: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (n − 1) of samples from their sums, (F,) each.
+
+    Args:
+        total, squares: (F,) sums of the values and of their squares.
+        count: () of the samples.
+
+    Returns:
+        NaN, the mean without a sample, the deviation with less than two.
+    """
+    mean = total / count
+    variance = (squares - count * mean.square()) / (count - 1)
+    return mean, variance.clamp(min=0).sqrt().masked_fill(count < 2, torch.nan)
 
 
 class SampleMean(Metric):

@@ -11,6 +11,7 @@ from torchmetrics import Metric
 from fullgrad_lightning.decomposition import Model
 from fullgrad_lightning.masking.fills import Fill
 from fullgrad_lightning.masking.replacement import Replacement
+from fullgrad_lightning.metrics.average import mean_and_std
 from fullgrad_lightning.metrics.functional.flipping import class_flipping
 from fullgrad_lightning.metrics.functional.perturbing import (
     ClassTarget,
@@ -124,12 +125,11 @@ class ClassFlipping(Metric):
             most the fraction; ``count`` (). All float64 but the count; NaN without a sample. (Of a
             single fraction, torchmetrics makes scalars.)
         """
-        mean = self.total / self.count
-        variance = (self.squares - self.count * mean.square()) / (self.count - 1)
+        mean, std = mean_and_std(self.total, self.squares, self.count)
         return {
             "fractions": torch.tensor(self.fractions, dtype=torch.float64, device=mean.device),
             "mean": mean,
-            "std": variance.clamp(min=0).sqrt().masked_fill(self.count < 2, torch.nan),
+            "std": std,
             "flipped": self.flips / self.count,
             "removed": self.shares / self.count,
             "count": self.count,

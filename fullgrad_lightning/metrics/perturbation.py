@@ -12,6 +12,7 @@ from fullgrad_lightning.decomposition import Model
 from fullgrad_lightning.masking.fills import Fill
 from fullgrad_lightning.masking.replacement import Replacement
 from fullgrad_lightning.masking.selection import Order, Selection
+from fullgrad_lightning.metrics.average import mean_and_std
 from fullgrad_lightning.metrics.functional.perturbation import pixel_perturbation
 from fullgrad_lightning.metrics.functional.perturbing import (
     ClassTarget,
@@ -122,9 +123,7 @@ class PixelPerturbation(Metric):
             count. (Of a single fraction, torchmetrics makes scalars.)
         """
         fractions = torch.tensor(self.fractions, dtype=torch.float64, device=self.total.device)
-        mean = self.total / self.count
-        variance = (self.squares - self.count * mean.square()) / (self.count - 1)
-        std = variance.clamp(min=0).sqrt().masked_fill(self.count < 2, torch.nan)
+        mean, std = mean_and_std(self.total, self.squares, self.count)
         zero = torch.zeros_like(mean[:1])
         area = torch.trapezoid(torch.cat([zero, mean]), torch.cat([zero, fractions]))
         return {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.weights import load_weights, weights_hash
 from fullgrad_lightning.saliency.method import seed_option
 from fullgrad_lightning.saliency.registry import saliency_method
+from fullgrad_lightning.seeds import seed_of
 
 
 class SaliencyPredictor(pl.LightningModule):
@@ -153,9 +153,7 @@ def sample_ids(split: str, rows: Sequence[int], seed: int = 0) -> Tensor:
         >>> bool((sample_ids("train", [3, 4]) == sample_ids("test", [3, 4])).any())
         False
     """
-    texts = [f"{seed}/{split}/{row}".encode() for row in rows]
-    digests = [hashlib.blake2b(text, digest_size=8).digest() for text in texts]
-    return torch.tensor([int.from_bytes(d, "little", signed=True) for d in digests])
+    return torch.tensor([seed_of(f"{seed}/{split}/{row}") for row in rows])
 
 
 def _plain_options(method: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.datamodules.roar.masked import MaskedDataset
-from fullgrad_lightning.datamodules.roar.preparation import normalization_of, transforms_of
+from fullgrad_lightning.datamodules.roar.preparation import normalization_by, transforms_of
 from fullgrad_lightning.datamodules.roar.rebuilt import loader_of
 from fullgrad_lightning.files import whole_file
 from fullgrad_lightning.models.batches import images_and_labels
@@ -68,12 +68,11 @@ def write_examples(path: Path, data: pl.LightningDataModule) -> None:
 
 
 def _normalization(data: pl.LightningDataModule, dataset: Any) -> tuple[Any, Any]:
-    mean, std = getattr(data, "mean", None), getattr(data, "std", None)
-    if mean is not None and std is not None:
-        return mean, std
     masked = isinstance(dataset, MaskedDataset)
-    transforms = [dataset.rest] if masked else transforms_of(dataset, "test")
-    return normalization_of(transforms) or (None, None)
+    found = normalization_by(
+        data, lambda: [dataset.rest] if masked else transforms_of(dataset, "test")
+    )
+    return found or (None, None)
 
 
 def _seen(images: Tensor, mean: Any, std: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:

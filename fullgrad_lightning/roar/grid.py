@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from fullgrad_lightning.files import NAME
 from fullgrad_lightning.masking.fills import Fill
 from fullgrad_lightning.masking.selection import Order
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
 _RESERVED = ("reference",)
 
 
@@ -113,7 +112,7 @@ class Grid:
         return tuple(dict.fromkeys([*self.seeds, *(s for e in self.entries for s in e.seeds)]))
 
     def _entry(self, name: str, options: Mapping[str, Any]) -> MethodEntry:
-        if not _NAME.fullmatch(name) or name in _RESERVED:
+        if not NAME.fullmatch(name) or name in _RESERVED:
             raise WrongGrid(
                 f"methods: {name!r} is no name for a series. Use letters, digits and single _, "
                 f"- or + between them, and none of {_RESERVED}."

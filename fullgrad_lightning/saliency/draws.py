@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+
+from fullgrad_lightning.seeds import seed_of
 
 
 def sample_ids_of(x: Tensor, sample_ids: Tensor | None) -> list[int]:
@@ -21,7 +22,7 @@ def sample_ids_of(x: Tensor, sample_ids: Tensor | None) -> list[int]:
     """
     if sample_ids is None:
         rows = x.detach().cpu().contiguous().flatten(1).view(torch.uint8).numpy()
-        return [_number(row.tobytes()) for row in rows]
+        return [seed_of(row.tobytes()) for row in rows]
     if sample_ids.shape != (len(x),) or sample_ids.is_floating_point():
         raise ValueError(
             f"sample_ids must hold one integer per sample, shape ({len(x)},), got "
@@ -32,7 +33,7 @@ def sample_ids_of(x: Tensor, sample_ids: Tensor | None) -> list[int]:
 
 def generator(seed: int, sample_id: int, draw: int = 0) -> torch.Generator:
     """The CPU generator of draw number ``draw`` of one sample."""
-    return torch.Generator().manual_seed(_number(f"{seed}/{sample_id}/{draw}".encode()))
+    return torch.Generator().manual_seed(seed_of(f"{seed}/{sample_id}/{draw}"))
 
 
 def gaussian_noise(x: Tensor, seed: int, sample_id: int, draws: Sequence[int]) -> Tensor:
@@ -59,7 +60,3 @@ def noise_scale(x: Tensor, noise_level: float) -> Tensor:
     """σ = noise_level · (max − min) of each image (Smilkov et al. 2017); (N, C, H, W) to (N,)."""
     flat = x.flatten(1)
     return noise_level * (flat.amax(1) - flat.amin(1))
-
-
-def _number(data: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little", signed=True)

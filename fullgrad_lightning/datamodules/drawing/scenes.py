@@ -6,7 +6,6 @@ RGB in 0…1.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from fullgrad_lightning.datamodules.drawing.silhouettes import SILHOUETTES, SOLID
 from fullgrad_lightning.datamodules.drawing.textures import TEXTURES, Weave
+from fullgrad_lightning.seeds import seed_of
 
 PATCHES, DISTRACTORS = 6, 3
 
@@ -117,7 +117,9 @@ class _Draws:
         own = torch.Generator()
         self._rows = torch.empty(len(indices), self.WIDTH)
         for row, index in zip(self._rows, indices, strict=True):
-            torch.rand(self.WIDTH, generator=own.manual_seed(_number(seed, split, index)), out=row)
+            torch.rand(
+                self.WIDTH, generator=own.manual_seed(seed_of(f"{seed}/{split}/{index}")), out=row
+            )
         self._used = 0
 
     def take(self, columns: int) -> Tensor:
@@ -163,13 +165,10 @@ def _balanced(seed: int, split: str, indices: Sequence[int]) -> tuple[Tensor, Te
     pairs = len(TEXTURES) * len(SILHOUETTES)
     own = torch.Generator()
     orders = {
-        block: torch.randperm(pairs, generator=own.manual_seed(_number(seed, split, -1 - block)))
+        block: torch.randperm(
+            pairs, generator=own.manual_seed(seed_of(f"{seed}/{split}/{-1 - block}"))
+        )
         for block in {index // pairs for index in indices}
     }
     pair = torch.tensor([int(orders[index // pairs][index % pairs]) for index in indices])
     return pair % len(TEXTURES), pair // len(TEXTURES)
-
-
-def _number(seed: int, split: str, index: int) -> int:
-    data = f"{seed}/{split}/{index}".encode()
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little", signed=True)

@@ -150,6 +150,20 @@ def normalization_of(transforms: Sequence[Transform]) -> tuple[Any, Any] | None:
     return (found[0].mean, found[0].std) if len(found) == 1 else None
 
 
+def normalization_by(
+    data: Any, transforms: Callable[[], Sequence[Transform]]
+) -> tuple[Any, Any] | None:
+    """Mean and standard deviation by channel: a data module's own, or ``normalization_of``.
+
+    Args:
+        data: The data module.
+        transforms: Asked only without its own: not all can be taken apart.
+    """
+    mean, std = getattr(data, "mean", None), getattr(data, "std", None)
+    own = mean is not None and std is not None
+    return (mean, std) if own else normalization_of(transforms())
+
+
 def bottom(dataset: Any) -> list[Any]:
     """The data sets that hold the transforms, below what wraps them."""
     if not hasattr(dataset, "transform"):

@@ -14,7 +14,7 @@ from fullgrad_lightning.datamodules.one_split import SplitDataModule
 from fullgrad_lightning.files import write_whole
 from fullgrad_lightning.masking.fills import Fill
 from fullgrad_lightning.masking.replacement import Replacement
-from fullgrad_lightning.masking.selection import Selection
+from fullgrad_lightning.masking.selection import Order, Selection
 from fullgrad_lightning.masking.store import RankStore
 from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import sample_ids
@@ -23,7 +23,7 @@ from fullgrad_lightning.reporting.text import percent
 from fullgrad_lightning.visualization import unnormalized
 
 NUMBER = 4
-ENDS = {"least_salient": "least", "most_salient": "most"}
+ENDS: dict[Order, str] = {"least_salient": "least", "most_salient": "most"}
 
 
 def write_examples(
@@ -55,8 +55,8 @@ def write_examples(
     rows, images, _ = numbered(loader.collate_fn([dataset[i] for i in picked]), "predicted")
     ids = sample_ids(data.split, rows.tolist(), seed).tolist()
 
-    def panel(order: str, store: RankStore) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        selection = Selection(fraction=fraction, order=order)  # type: ignore[arg-type]
+    def panel(order: Order, store: RankStore) -> np.ndarray[Any, np.dtype[np.uint8]]:
+        selection = Selection(fraction=fraction, order=order)
         replaced = selection.replaced(store.ranks(data.split, rows))
         return _picture(replacement(images, replaced, ids), mean, std)
 

@@ -100,10 +100,8 @@ def _run(parts: Parts[PerturbationBenchmark], folder: Path) -> str:
             if run.is_first:
                 curves[score.name].by_method[entry.name] = found.read()
         if run.is_first:  # also half-way: who waits wants to see
-            text, examples = (
-                write_report(results, folder / "report"),
-                folder / "report/examples.png",
-            )
+            examples = folder / "report" / "examples.png"
+            text = write_report(results, examples.parent)
             text += f"\n\nWhat was removed, of a few images:\n  {examples}"
             write_examples(
                 examples, data, stores,

@@ -74,11 +74,6 @@ class ScoreStore:
         """n, by split."""
         return {self.split: self.size}
 
-    @property
-    def complete(self) -> bool:
-        """Whether all rows are there."""
-        return not len(self.missing(self.split))
-
     def missing(self, split: str) -> NDArray[np.int64]:
         """The rows that are not written, in rising order."""
         with _opened(self.path) as file:

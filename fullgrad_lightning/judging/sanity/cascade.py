@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from itertools import pairwise
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from fullgrad_lightning.decomposition.checks import validate_input, validate_model
 from fullgrad_lightning.judging.sanity.layers import layers_from_output, own_parameters
 from fullgrad_lightning.saliency.method import as_module, positive_integer, seed_option
+from fullgrad_lightning.seeds import seed_of
 
 
 class Cascade:
@@ -68,7 +68,7 @@ class Cascade:
             network = deepcopy(self.model)
         for before, depth in pairwise((0, *self.depths)):
             for name in self.layers[before:depth]:
-                reinitialize(network.get_submodule(name), _seed_of(self._seed, name))
+                reinitialize(network.get_submodule(name), seed_of(f"{self._seed}/{name}"))
             yield network
 
 
@@ -131,8 +131,3 @@ def _redraw(parameters: Sequence[nn.Parameter]) -> None:
         old = parameter.double()
         noise = torch.randn(parameter.shape, dtype=torch.float64).to(old.device)
         parameter.copy_(old.mean() + old.std(correction=0) * noise)
-
-
-def _seed_of(seed: int, name: str) -> int:
-    digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True)

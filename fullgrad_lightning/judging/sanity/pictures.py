@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -12,19 +11,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from fullgrad_lightning.datamodules.roar.inspection import spread
 from fullgrad_lightning.files import whole_file
 from fullgrad_lightning.judging.sanity.curves import SanityCurves
 from fullgrad_lightning.reporting.labels import Label, draw_labels
-from fullgrad_lightning.reporting.style import DARK, Style, styles
+from fullgrad_lightning.reporting.style import DARK, DOTS, LIGHT, SETTINGS, Style, plain, styles
 from fullgrad_lightning.visualization import display_name, heatmap
 from fullgrad_lightning.visualization.images import resized
 from fullgrad_lightning.visualization.sheet import Row, as_bytes, panel_size, sheet
 
 SIZE = (8.0, 4.8)  # inches
-DOTS = 200  # an inch, of the PNG
-LIGHT = "0.6"
-# Identical files for identical results: no random identifiers, no date.
-SETTINGS: dict[Any, Any] = {"svg.hashsalt": "sanity", "font.family": "DejaVu Sans", "font.size": 10}
 PANEL = 140  # width of a map and its gutter, in pixels
 LONGEST = 24  # of the name of a layer, in characters
 MOST = 10  # stages that are named, or whose maps are drawn: of more, these are spread over them
@@ -72,7 +68,7 @@ def draw_maps(curves: SanityCurves, images: Tensor) -> Tensor:
             f"images must be ({kept}, 3, H, W), one for each sample whose maps were kept, got "
             f"shape {tuple(images.shape)}."
         )
-    stages = _spread(len(curves.depths))
+    stages = spread(len(curves.depths), MOST)
     headings = ["Input", *(_ending(curves.headings[stage]) for stage in stages)]
     width = PANEL * len(headings)
     size = panel_size((images.shape[2], images.shape[3]), len(headings), width)
@@ -100,17 +96,13 @@ def _frame(axes: Axes, curves: SanityCurves) -> None:
     lowest = max(lowest, min(one.mean for one in found) - 0.3)
     axes.set_ylim(min(-0.05, lowest - 0.05), 1.05)
     axes.set_xlim(-0.1, len(curves.depths) - 0.9)
-    named = _spread(len(curves.depths))
+    named = spread(len(curves.depths), MOST)
     axes.set_xticks(
         named, [_stage_name(curves, stage) for stage in named],
         rotation=30, ha="right", rotation_mode="anchor",
     )  # fmt: skip
     axes.axhline(0, color=LIGHT, linewidth=1, linestyle=":", zorder=1)
-    axes.grid(axis="y", color="0.9", linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines[["left", "bottom"]].set_color(LIGHT)
-    axes.tick_params(color=LIGHT, labelcolor=DARK)
+    plain(axes)
     axes.set_xlabel(
         f"Re-initialised from the output down to … (how many of {len(curves.layers)} layers)",
         color=DARK,
@@ -121,13 +113,6 @@ def _frame(axes: Axes, curves: SanityCurves) -> None:
         axes.set_title(
             f"Means over {count} samples, bands: 95 % intervals", loc="left", color=DARK, fontsize=9
         )
-
-
-def _spread(stages: int) -> list[int]:
-    """Which of so many stages are named, or drawn."""
-    if stages <= MOST:
-        return list(range(stages))
-    return [round(i * (stages - 1) / (MOST - 1)) for i in range(MOST)]
 
 
 def _stage_name(curves: SanityCurves, stage: int) -> str:
