@@ -20,14 +20,14 @@ import torch
 from torch import nn
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.callbacks.quiet import quiet
-from fullgrad_lightning.cli.texture_classifier import TextureClassifier
-from fullgrad_lightning.datamodules.shapes import ShapesDataset
-from fullgrad_lightning.files import write_whole
+from fullgrad_lightning.datamodules.shapes.datamodule import ShapesDataset
+from fullgrad_lightning.evaluation.reports.statistics import estimate
+from fullgrad_lightning.evaluation.reports.tables import Table, as_markdown, as_text
 from fullgrad_lightning.models.saliency_predictor import sample_ids
-from fullgrad_lightning.reporting.statistics import estimate
-from fullgrad_lightning.reporting.text import Table, as_markdown, as_text
-from fullgrad_lightning.saliency.method import SaliencyMethod
+from fullgrad_lightning.models.texture_classifier import TextureClassifier
+from fullgrad_lightning.saliency.base import SaliencyMethod
+from fullgrad_lightning.utilities.files import write_whole
+from fullgrad_lightning.utilities.lightning_messages import quiet
 
 SIZES = {"train_size": 1000, "val_size": 500, "batch_size": 32}  # those of `fullgrad demo`
 EPOCHS = 8

@@ -26,8 +26,8 @@ import fullgrad_lightning as fgl
 from benchmarks import psi_tasks as tasks
 from benchmarks.psi_picture import draw
 from benchmarks.saliency import machine
-from fullgrad_lightning.reporting.statistics import Estimate, estimate
-from fullgrad_lightning.reporting.text import as_markdown
+from fullgrad_lightning.evaluation.reports.statistics import Estimate, estimate
+from fullgrad_lightning.evaluation.reports.tables import as_markdown
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 Results = dict[str, tasks.Scores]

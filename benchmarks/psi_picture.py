@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from benchmarks import psi_tasks as tasks
 from fullgrad_lightning.masking.replacement import Replacement
 from fullgrad_lightning.metrics import class_flipping
-from fullgrad_lightning.metrics.functional.flipping import Flip
+from fullgrad_lightning.metrics.functional.class_flipping import Flip
 from fullgrad_lightning.visualization import heatmap, unnormalized
-from fullgrad_lightning.visualization.images import resized
-from fullgrad_lightning.visualization.sheet import Row, as_bytes, as_pil, panel_size, sheet
+from fullgrad_lightning.visualization.canvas import Row, as_bytes, as_pil, panel_size, sheet
+from fullgrad_lightning.visualization.unnormalize import resized
 
 SHOWN = ((9, 7), (9, 5), (3, 1), (2, 0))
 WIDTH = 980

@@ -15,11 +15,11 @@ from torchvision.datasets import ImageFolder
 import fullgrad_lightning as fgl
 from examples.mobilenet_v1 import mobilenet_v1_025
 from fullgrad_lightning.datamodules.transforms import evaluation_transform
+from fullgrad_lightning.evaluation.reports.tables import percent
 from fullgrad_lightning.masking.ranking import rank_pixels
 from fullgrad_lightning.masking.replacement import Replacement
 from fullgrad_lightning.masking.selection import Selection
 from fullgrad_lightning.metrics import ClassFlipping, PixelPerturbation, pixel_perturbation
-from fullgrad_lightning.reporting.text import percent
 
 PSI = ("paper", "signed", "abs")
 # From, to: clothes that lose what the other lacks (a shaft, sleeves, the middle of a skirt).

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.saliency import seconds
-from fullgrad_lightning.saliency.blocks import Scratch
 from fullgrad_lightning.saliency.postprocess import PRESETS
+from fullgrad_lightning.saliency.tensor_chunks import Scratch
 
 SHAPES = (
     (8, 32, 112, 112), (8, 96, 112, 112), (8, 144, 56, 56), (8, 384, 14, 14), (8, 1280, 7, 7),

@@ -24,9 +24,9 @@ from pathlib import Path
 
 import yaml
 
-from fullgrad_lightning.locks import is_locked, owner
-from fullgrad_lightning.roar.jobs import CELLS, MAPS
-from fullgrad_lightning.roar.ledger import Ledger
+from fullgrad_lightning.evaluation.roar.grid_state import Ledger
+from fullgrad_lightning.evaluation.roar.jobs import CELLS, MAPS
+from fullgrad_lightning.utilities.locks import is_locked, owner
 
 GRID = {
     "methods": {"input_gradient": {}, "random": {}},

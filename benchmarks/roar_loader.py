@@ -30,7 +30,7 @@ from torchvision.transforms import v2
 import fullgrad_lightning as fgl
 from fullgrad_lightning.datamodules import ROARDataModule
 from fullgrad_lightning.datamodules.transforms import evaluation_transform, training_transform
-from fullgrad_lightning.masking.store import RankStore
+from fullgrad_lightning.stores.rank_store import RankStore
 
 BATCH = 128
 GREY, COLOUR = ((0.286,), (0.353,)), ((0.507, 0.487, 0.441), (0.267, 0.256, 0.276))

@@ -18,16 +18,16 @@ from typing import Any
 import torch
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.datamodules.shapes import ShapesDataset
+from fullgrad_lightning.datamodules.shapes.datamodule import ShapesDataset
+from fullgrad_lightning.evaluation.roar.config import Grid
+from fullgrad_lightning.evaluation.roar.grid_state import Ledger
+from fullgrad_lightning.evaluation.roar.report import write_report
+from fullgrad_lightning.evaluation.roar.scheduler import run_grid
 from fullgrad_lightning.masking.ranking import rank_pixels
-from fullgrad_lightning.masking.store import RankStore
-from fullgrad_lightning.roar.driver import run_grid
-from fullgrad_lightning.roar.grid import Grid
-from fullgrad_lightning.roar.ledger import Ledger
-from fullgrad_lightning.roar.report import write_report
+from fullgrad_lightning.stores.rank_store import RankStore
 
 SIZES = {"train_size": 2000, "val_size": 64, "test_size": 1000}
-NETWORK = "fullgrad_lightning.cli.texture_classifier.TextureClassifier"
+NETWORK = "fullgrad_lightning.models.texture_classifier.TextureClassifier"
 
 
 def planted_store(folder: Path, base: fgl.ShapesDataModule, sign: int) -> str:

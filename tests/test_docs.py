@@ -18,8 +18,8 @@ from torchvision.transforms.functional import to_pil_image
 
 import fullgrad_lightning as fgl
 from fullgrad_lightning.cli.parser import COMMANDS, STUDIES, TRAINING, command_line
-from fullgrad_lightning.judging.perturbation.benchmark import PerturbationBenchmark
-from fullgrad_lightning.judging.sanity.study import SanityCheck
+from fullgrad_lightning.evaluation.perturbation.config import PerturbationBenchmark
+from fullgrad_lightning.evaluation.sanity.config import SanityCheck
 
 ASK = {"perturb": PerturbationBenchmark, "sanity": SanityCheck}
 ROOT = Path(__file__).parent.parent

@@ -11,35 +11,31 @@ PACKAGE = "fullgrad_lightning"
 ROOT = Path(__file__).parent.parent / PACKAGE
 LIGHTNING = {"pytorch_lightning", "lightning", "lightning_fabric"}
 
-BESIDE = {"class_errors", "files", "locks", "seeds"}
 # Room -> the rooms it may import. Lightning is for those in ROOMS_WITH_LIGHTNING alone.
 ROOMS: dict[str, set[str]] = {
-    **{file: set[str]() for file in BESIDE},
-    "decomposition": set(),
-    "saliency": {"decomposition", "seeds"},
-    "masking": {"files", "seeds"},
-    "metrics": {"decomposition", "masking"},
-    "datamodules": {"files", "seeds", "masking"},
-    "models": {"saliency", "seeds"},
-    "visualization": {"files"},
+    "utilities": set(),
+    "decomposition": {"utilities"},
+    "saliency": {"utilities", "decomposition"},
+    "masking": {"utilities"},
+    "stores": {"utilities"},
+    "metrics": {"utilities", "decomposition", "masking"},
+    "visualization": {"utilities"},
+    "datamodules": {"utilities", "masking", "stores"},
+    "models": {"utilities", "saliency", "datamodules"},
     "callbacks": {
-        "files", "decomposition", "saliency", "masking", "metrics", "datamodules", "visualization",
+        "utilities", "decomposition", "saliency", "masking", "stores", "metrics", "datamodules",
+        "visualization",
     },
-    "reporting": set(),
-    "judging": BESIDE | {
-        "decomposition", "saliency", "masking", "metrics", "datamodules", "models",
-        "visualization", "callbacks", "reporting",
+    "evaluation": {
+        "utilities", "decomposition", "saliency", "masking", "stores", "metrics", "datamodules",
+        "models", "visualization", "callbacks",
     },
-    "roar": BESIDE | {
-        "saliency", "masking", "metrics", "datamodules", "models", "visualization", "callbacks",
-        "reporting",
-    },
-    "cli": BESIDE | {
-        "decomposition", "saliency", "masking", "metrics", "datamodules", "models",
-        "visualization", "callbacks", "judging", "roar",
+    "cli": {
+        "utilities", "decomposition", "saliency", "masking", "stores", "metrics", "datamodules",
+        "models", "visualization", "callbacks", "evaluation",
     },
 }  # fmt: skip
-ROOMS_WITH_LIGHTNING = {"datamodules", "models", "callbacks", "judging", "roar", "cli"}
+ROOMS_WITH_LIGHTNING = {"datamodules", "models", "callbacks", "evaluation", "cli"}
 
 
 def files() -> list[Path]:

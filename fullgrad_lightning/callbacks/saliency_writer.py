@@ -9,9 +9,9 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 import fullgrad_lightning
-from fullgrad_lightning.callbacks.row_writer import RowWriter
+from fullgrad_lightning.callbacks.base.prediction_writer import RowWriter
 from fullgrad_lightning.masking.ranking import rank_pixels
-from fullgrad_lightning.masking.store import RankStore
+from fullgrad_lightning.stores.rank_store import RankStore
 
 
 class SaliencyWriter(RowWriter):

@@ -40,7 +40,7 @@ def _run(arguments: list[str]) -> int:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         parser.error(f"there is no command {command!r}.{hint} There are: {', '.join(COMMANDS)}.")
     if command in TRAINING and not {"-h", "--help"} & set(arguments):
-        from fullgrad_lightning.cli.training import train
+        from fullgrad_lightning.cli.lightning_cli import train
 
         try:
             train(["--help" if word == "--help-all" else word for word in arguments])

@@ -11,12 +11,12 @@ from pytorch_lightning.callbacks import TQDMProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
 from fullgrad_lightning.callbacks import FullGradMonitor
-from fullgrad_lightning.callbacks.quiet import quiet
 from fullgrad_lightning.cli.demo_roar import demo_roar
-from fullgrad_lightning.cli.report import History, report
-from fullgrad_lightning.cli.texture_classifier import TextureClassifier
+from fullgrad_lightning.cli.demo_summary import History, report
 from fullgrad_lightning.datamodules import ShapesDataModule
-from fullgrad_lightning.datamodules.shapes import ShapesDataset
+from fullgrad_lightning.datamodules.shapes.datamodule import ShapesDataset
+from fullgrad_lightning.models.texture_classifier import TextureClassifier
+from fullgrad_lightning.utilities.lightning_messages import quiet
 
 EPOCHS, FAST_EPOCHS = 8, 2
 # What Lightning and torch say that is of no consequence here: why, and how the message begins.

@@ -6,10 +6,10 @@ import argparse
 import os
 from pathlib import Path
 
-from fullgrad_lightning.roar.driver import run_grid
-from fullgrad_lightning.roar.grid import Grid
-from fullgrad_lightning.roar.ledger import Ledger
-from fullgrad_lightning.roar.report import write_report
+from fullgrad_lightning.evaluation.roar.config import Grid
+from fullgrad_lightning.evaluation.roar.grid_state import Ledger
+from fullgrad_lightning.evaluation.roar.report import write_report
+from fullgrad_lightning.evaluation.roar.scheduler import run_grid
 
 FRACTIONS, EPOCHS, FAST_EPOCHS = [0.15, 0.3], 8, 1
 SIZES = {"train_size": 1000, "val_size": 64, "test_size": 500}
@@ -37,7 +37,7 @@ def demo_roar(options: argparse.Namespace, folder: Path) -> str:
                 **(FAST_SIZES if options.fast else SIZES), "batch_size": 32, "seed": options.seed,
             },
         },
-        model={"class_path": "fullgrad_lightning.cli.texture_classifier.TextureClassifier"},
+        model={"class_path": "fullgrad_lightning.models.texture_classifier.TextureClassifier"},
         trainer={
             "max_epochs": FAST_EPOCHS if options.fast else EPOCHS,
             "accelerator": options.accelerator,

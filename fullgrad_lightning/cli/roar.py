@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fullgrad_lightning.locks import FolderInUse
-from fullgrad_lightning.roar.ledger import Ledger
+from fullgrad_lightning.evaluation.roar.grid_state import Ledger
+from fullgrad_lightning.utilities.locks import FolderInUse
 
 
 def roar(options: argparse.Namespace) -> int:
@@ -29,9 +29,9 @@ def roar(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from fullgrad_lightning.roar.config import load_grid
-    from fullgrad_lightning.roar.driver import run_grid
-    from fullgrad_lightning.roar.grid import WrongGrid
+    from fullgrad_lightning.evaluation.roar.components import load_grid
+    from fullgrad_lightning.evaluation.roar.config import WrongGrid
+    from fullgrad_lightning.evaluation.roar.scheduler import run_grid
 
     try:
         grid = load_grid(options.config, output=options.output)
@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _report(ledger: Ledger) -> str:
-    from fullgrad_lightning.roar.report import write_report
+    from fullgrad_lightning.evaluation.roar.report import write_report
 
     return write_report(ledger)
 

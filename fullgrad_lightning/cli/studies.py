@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from fullgrad_lightning.judging.config import parse_study
-from fullgrad_lightning.judging.perturbation.benchmark import PerturbationBenchmark
-from fullgrad_lightning.judging.perturbation.run import run_benchmark
-from fullgrad_lightning.judging.sanity.study import SanityCheck, run_check
-from fullgrad_lightning.judging.study import WrongStudy
-from fullgrad_lightning.locks import FolderInUse
-from fullgrad_lightning.masking.errors import StoreError
+from fullgrad_lightning.evaluation.components import parse_study
+from fullgrad_lightning.evaluation.config import WrongStudy
+from fullgrad_lightning.evaluation.perturbation.config import PerturbationBenchmark
+from fullgrad_lightning.evaluation.perturbation.run import run_benchmark
+from fullgrad_lightning.evaluation.sanity.config import SanityCheck, run_check
+from fullgrad_lightning.stores.errors import StoreError
+from fullgrad_lightning.utilities.locks import FolderInUse
 
 
 def perturb(arguments: Sequence[str]) -> int:

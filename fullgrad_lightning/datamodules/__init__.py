@@ -1,10 +1,14 @@
 """Images for training: sets that are drawn, torchvision's own, folders, and those of ROAR."""
 
+from fullgrad_lightning.datamodules.base import ImageDataModule
 from fullgrad_lightning.datamodules.image_folder import ImageFolderDataModule
-from fullgrad_lightning.datamodules.loaders import ImageDataModule
 from fullgrad_lightning.datamodules.roar.datamodule import ROARDataModule
-from fullgrad_lightning.datamodules.shapes import ShapesDataModule, ShapesDataset, ShapesSample
-from fullgrad_lightning.datamodules.torchvision_sets import (
+from fullgrad_lightning.datamodules.shapes.datamodule import (
+    ShapesDataModule,
+    ShapesDataset,
+    ShapesSample,
+)
+from fullgrad_lightning.datamodules.torchvision_datasets import (
     CIFAR10DataModule,
     CIFAR100DataModule,
     FashionMNISTDataModule,

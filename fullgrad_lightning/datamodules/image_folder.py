@@ -10,7 +10,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import default_loader, find_classes
 from torchvision.transforms import v2
 
-from fullgrad_lightning.datamodules.loaders import ImageDataModule, integer_option
+from fullgrad_lightning.datamodules.base import ImageDataModule, integer_option
 from fullgrad_lightning.datamodules.splits import split_options
 from fullgrad_lightning.datamodules.transforms import (
     crop_and_flip,

@@ -1,19 +1,22 @@
 """The exact full-gradient decomposition of any differentiable network. Knows torch alone."""
 
-from fullgrad_lightning.decomposition.consumers.audit import (
+from fullgrad_lightning.decomposition.attribution_budget import (
+    AttributionBudget,
+    attribution_budget,
+)
+from fullgrad_lightning.decomposition.bias_gradients import Model
+from fullgrad_lightning.decomposition.completeness import (
     IncompleteDecomposition,
     local_residuals,
 )
-from fullgrad_lightning.decomposition.consumers.budget import AttributionBudget, attribution_budget
-from fullgrad_lightning.decomposition.consumers.full import (
+from fullgrad_lightning.decomposition.full_gradients import (
     BiasGradient,
     FullGradients,
     full_gradients,
 )
-from fullgrad_lightning.decomposition.stream import Model
+from fullgrad_lightning.decomposition.isolation import undisturbed
 from fullgrad_lightning.decomposition.target import Target, explained_scalar
 from fullgrad_lightning.decomposition.tracing.sites import Site
-from fullgrad_lightning.decomposition.undisturbed import undisturbed
 
 __all__ = [
     "AttributionBudget",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fullgrad_lightning.seeds import seed_of
+from fullgrad_lightning.utilities.seeds import seed_of
 
 
 def generator(purpose: str, seed: int, sample_id: int) -> torch.Generator:

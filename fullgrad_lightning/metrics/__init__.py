@@ -1,9 +1,7 @@
 """Metrics of saliency: is it complete, does it change, does it find the object, is it true?"""
 
+from fullgrad_lightning.metrics.class_flipping import ClassFlipping
 from fullgrad_lightning.metrics.completeness import CompletenessResidual
-from fullgrad_lightning.metrics.debiasing import ROAD
-from fullgrad_lightning.metrics.drift import SaliencyDrift
-from fullgrad_lightning.metrics.flipping import ClassFlipping
 from fullgrad_lightning.metrics.functional import (
     class_flipping,
     energy_inside,
@@ -13,9 +11,11 @@ from fullgrad_lightning.metrics.functional import (
     road,
     saliency_drift,
 )
-from fullgrad_lightning.metrics.insertion import InsertionDeletion
+from fullgrad_lightning.metrics.insertion_deletion import InsertionDeletion
 from fullgrad_lightning.metrics.localization import EnergyPointingGame, PointingGame
-from fullgrad_lightning.metrics.perturbation import PixelPerturbation
+from fullgrad_lightning.metrics.pixel_perturbation import PixelPerturbation
+from fullgrad_lightning.metrics.road import ROAD
+from fullgrad_lightning.metrics.saliency_drift import SaliencyDrift
 
 __all__ = [
     "ROAD",

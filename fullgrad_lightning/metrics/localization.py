@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from fullgrad_lightning.metrics.average import SampleMean
+from fullgrad_lightning.metrics.base import SampleMean
+from fullgrad_lightning.metrics.functional.checks import as_masks
 from fullgrad_lightning.metrics.functional.localization import energy_inside, pointing_game
-from fullgrad_lightning.metrics.functional.shapes import as_masks
 
 
 class PointingGame(SampleMean):

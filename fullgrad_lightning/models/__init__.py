@@ -1,7 +1,7 @@
 """Networks to explain, and a LightningModule that trains them."""
 
-from fullgrad_lightning.models.build import build_model, model_names
 from fullgrad_lightning.models.classifier import ImageClassifier
+from fullgrad_lightning.models.factory import build_model, model_names
 from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor
 from fullgrad_lightning.models.vgg9 import vgg9
 

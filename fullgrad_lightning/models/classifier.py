@@ -11,8 +11,8 @@ from torch.nn.functional import cross_entropy
 from torchmetrics.classification import MulticlassAccuracy
 
 from fullgrad_lightning.models.batches import images_alone, images_and_labels
-from fullgrad_lightning.models.build import build_model
-from fullgrad_lightning.models.optimization import (
+from fullgrad_lightning.models.factory import build_model
+from fullgrad_lightning.models.optimizers import (
     OptimizerName,
     ScheduleName,
     build_optimizer,

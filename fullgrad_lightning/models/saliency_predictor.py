@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from fullgrad_lightning.models.batches import numbered
-from fullgrad_lightning.models.weights import load_weights, weights_hash
-from fullgrad_lightning.saliency.method import seed_option
+from fullgrad_lightning.models.checkpoints import load_weights, weights_hash
+from fullgrad_lightning.saliency.base import seed_option
 from fullgrad_lightning.saliency.registry import saliency_method
-from fullgrad_lightning.seeds import seed_of
+from fullgrad_lightning.utilities.seeds import seed_of
 
 
 class SaliencyPredictor(pl.LightningModule):

@@ -8,10 +8,15 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, Site, Target
-from fullgrad_lightning.decomposition.operations.rules import Kind
-from fullgrad_lightning.decomposition.stream import run, whole_or_one_by_one
-from fullgrad_lightning.decomposition.tracing.records import Record, pairing, per_sample
-from fullgrad_lightning.saliency.accumulate import Placement, Sites, is_bias_site, place_on_image
+from fullgrad_lightning.decomposition.bias_gradients import run, whole_or_one_by_one
+from fullgrad_lightning.decomposition.operations.bias_rules import Kind
+from fullgrad_lightning.decomposition.tracing.pending_bias import Record, pairing, per_sample
+from fullgrad_lightning.saliency.map_accumulator import (
+    Placement,
+    Sites,
+    is_bias_site,
+    place_on_image,
+)
 
 
 def coverage(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.seeds import seed_of
+from fullgrad_lightning.utilities.seeds import seed_of
 
 
 def sample_ids_of(x: Tensor, sample_ids: Tensor | None) -> list[int]:

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, Target
-from fullgrad_lightning.decomposition.stream import run, whole_or_one_by_one
-from fullgrad_lightning.saliency.accumulate import (
+from fullgrad_lightning.decomposition.bias_gradients import run, whole_or_one_by_one
+from fullgrad_lightning.saliency.base import map_dtype, validate_images
+from fullgrad_lightning.saliency.coverage import coverage
+from fullgrad_lightning.saliency.map_accumulator import (
     Accumulator,
     Placement,
     Sites,
 )
-from fullgrad_lightning.saliency.coverage import coverage
-from fullgrad_lightning.saliency.method import map_dtype, validate_images
 from fullgrad_lightning.saliency.postprocess import RELEASED, Postprocess, postprocess_of
 
 Interpolation = Literal["bilinear", "bicubic"]

@@ -10,18 +10,18 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, Site, Target
-from fullgrad_lightning.decomposition.operations.rules import Kind
-from fullgrad_lightning.decomposition.stream import run, whole_or_one_by_one
-from fullgrad_lightning.decomposition.tracing.records import Record, SampleAxisLost, pairing
-from fullgrad_lightning.saliency.accumulate import (
+from fullgrad_lightning.decomposition.bias_gradients import run, whole_or_one_by_one
+from fullgrad_lightning.decomposition.operations.bias_rules import Kind
+from fullgrad_lightning.decomposition.tracing.pending_bias import Record, SampleAxisLost, pairing
+from fullgrad_lightning.saliency.base import validate_images
+from fullgrad_lightning.saliency.map_accumulator import (
     Placement,
     enlarged,
     place_on_image,
     postprocessed,
 )
-from fullgrad_lightning.saliency.blocks import Scratch
-from fullgrad_lightning.saliency.method import validate_images
 from fullgrad_lightning.saliency.postprocess import Postprocess, postprocess_of
+from fullgrad_lightning.saliency.tensor_chunks import Scratch
 
 
 def layer_maps(

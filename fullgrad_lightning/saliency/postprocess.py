@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.saliency.blocks import Scratch, blocks
+from fullgrad_lightning.saliency.tensor_chunks import Scratch, blocks
 
 # ψ of a user's own: (N, C, h, w), the values of one site, to (N, 1, h, w), summed over channels.
 # It may have an attribute ``align_corners``, which tells how its maps are to be enlarged.

@@ -7,15 +7,15 @@ from dataclasses import fields
 from difflib import get_close_matches
 from typing import Any
 
+from fullgrad_lightning.saliency.base import SaliencyMethod
+from fullgrad_lightning.saliency.baselines.blurred import Blurred
 from fullgrad_lightning.saliency.baselines.controls import RandomSaliency, Sobel
 from fullgrad_lightning.saliency.baselines.gradcam import GradCAM
 from fullgrad_lightning.saliency.baselines.gradients import InputGradient, InputXGradient
-from fullgrad_lightning.saliency.baselines.guided import GuidedBackprop
-from fullgrad_lightning.saliency.baselines.integrated import IntegratedGradients
-from fullgrad_lightning.saliency.baselines.smoothing import SmoothGrad, SmoothGradSquared, VarGrad
-from fullgrad_lightning.saliency.blurred import Blurred
+from fullgrad_lightning.saliency.baselines.guided_backprop import GuidedBackprop
+from fullgrad_lightning.saliency.baselines.integrated_gradients import IntegratedGradients
+from fullgrad_lightning.saliency.baselines.smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
 from fullgrad_lightning.saliency.fullgrad import FullGrad
-from fullgrad_lightning.saliency.method import SaliencyMethod
 from fullgrad_lightning.saliency.simple_fullgrad import SimpleFullGrad
 from fullgrad_lightning.saliency.smooth_fullgrad import SmoothFullGrad
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fullgrad_lightning.saliency.accumulate import Accumulator, Sites
 from fullgrad_lightning.saliency.fullgrad import FullGrad
+from fullgrad_lightning.saliency.map_accumulator import Accumulator, Sites
 from fullgrad_lightning.saliency.postprocess import Postprocess
 
 

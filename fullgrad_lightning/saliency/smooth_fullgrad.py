@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, Target
-from fullgrad_lightning.decomposition.stream import run
-from fullgrad_lightning.decomposition.tracing.records import Record, SampleAxisLost
-from fullgrad_lightning.saliency.accumulate import Accumulator
-from fullgrad_lightning.saliency.draws import gaussian_noise, noise_scale, sample_ids_of
-from fullgrad_lightning.saliency.fullgrad import FullGrad
-from fullgrad_lightning.saliency.method import (
+from fullgrad_lightning.decomposition.bias_gradients import run
+from fullgrad_lightning.decomposition.tracing.pending_bias import Record, SampleAxisLost
+from fullgrad_lightning.saliency.base import (
     fixed_target,
     noise_options,
     positive_integer,
     select_targets,
     validate_images,
 )
+from fullgrad_lightning.saliency.draws import gaussian_noise, noise_scale, sample_ids_of
+from fullgrad_lightning.saliency.fullgrad import FullGrad
+from fullgrad_lightning.saliency.map_accumulator import Accumulator
 
 
 @dataclass(frozen=True)

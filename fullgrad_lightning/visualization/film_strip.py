@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.visualization.grid import check, sample_rows
-from fullgrad_lightning.visualization.heat import overlay
-from fullgrad_lightning.visualization.images import resized
-from fullgrad_lightning.visualization.sheet import GUTTER, MARGIN, NARROW, WIDTH, panel_size, sheet
+from fullgrad_lightning.visualization.canvas import GUTTER, MARGIN, NARROW, WIDTH, panel_size, sheet
+from fullgrad_lightning.visualization.heatmap import overlay
+from fullgrad_lightning.visualization.saliency_grid import check, sample_rows
+from fullgrad_lightning.visualization.unnormalize import resized
 
 
 def film_strip(

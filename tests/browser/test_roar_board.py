@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fullgrad_lightning.roar.report import write_report
+from fullgrad_lightning.evaluation.roar.report import write_report
 from tests.browser.chromium import CHROMIUM, browser
 from tests.browser.test_tensorboard import EVERYTHING, PICTURES, tensorboard
-from tests.roar_report.grids import write
+from tests.evaluation.roar.report.grids import write
 
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None, reason="Chromium is not installed (Debian: apt-get install chromium)"

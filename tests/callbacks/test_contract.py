@@ -18,8 +18,8 @@ from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.callbacks.monitor import FullGradMonitor
-from fullgrad_lightning.callbacks.perturbation_monitor import PixelPerturbationMonitor
+from fullgrad_lightning.callbacks.fullgrad_monitor.monitor import FullGradMonitor
+from fullgrad_lightning.callbacks.pixel_perturbation_monitor import PixelPerturbationMonitor
 from fullgrad_lightning.callbacks.saliency_writer import SaliencyWriter
 from fullgrad_lightning.models import SaliencyPredictor
 from tests.callbacks.estimating import images

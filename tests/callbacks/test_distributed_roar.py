@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.masking.store import RankStore
+from fullgrad_lightning.stores.rank_store import RankStore
 from tests.callbacks import two_processes_roar
 from tests.callbacks.estimating import SIZES, Failing, contents, estimate, images
 

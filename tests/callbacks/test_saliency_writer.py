@@ -14,9 +14,9 @@ from torch import Tensor
 
 from fullgrad_lightning.callbacks.saliency_writer import SaliencyWriter
 from fullgrad_lightning.cli import main
-from fullgrad_lightning.masking.errors import StoreMismatch
-from fullgrad_lightning.masking.store import RankStore
 from fullgrad_lightning.models import SaliencyPredictor
+from fullgrad_lightning.stores.errors import StoreMismatch
+from fullgrad_lightning.stores.rank_store import RankStore
 from tests.callbacks.estimating import SHAPE, SIZES, contents, estimate, images, predictor
 from tests.callbacks.training import loader, module, trainer
 

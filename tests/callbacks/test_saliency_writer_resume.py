@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fullgrad_lightning.masking.errors import IncompleteStore
-from fullgrad_lightning.masking.store import RankStore
+from fullgrad_lightning.stores.errors import IncompleteStore
+from fullgrad_lightning.stores.rank_store import RankStore
 from tests.callbacks.estimating import BATCH, SIZES, Failing, contents, estimate, images
 
 EVERYTHING = [(loader, row) for loader, n in enumerate(SIZES.values()) for row in range(n)]

@@ -12,8 +12,8 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger
 
-from fullgrad_lightning.callbacks.monitor import FullGradMonitor
-from fullgrad_lightning.callbacks.perturbation_monitor import PixelPerturbationMonitor
+from fullgrad_lightning.callbacks.fullgrad_monitor.monitor import FullGradMonitor
+from fullgrad_lightning.callbacks.pixel_perturbation_monitor import PixelPerturbationMonitor
 from tests.callbacks.training import loader, module, trainer
 
 VALIDATION_SAMPLES = 21  # odd: the distributed sampler pads it

@@ -14,9 +14,9 @@ from torchvision.transforms.v2.functional import to_pil_image
 
 from fullgrad_lightning.callbacks import FullGradMonitor
 from fullgrad_lightning.cli import main
-from fullgrad_lightning.cli.texture_classifier import TextureClassifier
-from fullgrad_lightning.cli.training import TrainingCLI
+from fullgrad_lightning.cli.lightning_cli import TrainingCLI
 from fullgrad_lightning.models import ImageClassifier
+from fullgrad_lightning.models.texture_classifier import TextureClassifier
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 SMALL = (

@@ -11,10 +11,10 @@ import torchvision.models as tv
 from torch import nn
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.decomposition.consumers.budget import AttributionBudget, BudgetTerms
-from fullgrad_lightning.decomposition.operations.calls import Call
-from fullgrad_lightning.decomposition.operations.rules import Rule, bias_rule
-from fullgrad_lightning.decomposition.stream import run
+from fullgrad_lightning.decomposition.attribution_budget import AttributionBudget, BudgetTerms
+from fullgrad_lightning.decomposition.bias_gradients import run
+from fullgrad_lightning.decomposition.operations.bias_rules import Rule, bias_rule
+from fullgrad_lightning.decomposition.operations.op_call import Call
 from tests.decomposition.redrawn import images, redraw
 
 FAMILIES: dict[str, tuple[Callable[..., nn.Module], int]] = {

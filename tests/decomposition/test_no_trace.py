@@ -199,7 +199,7 @@ def test_gradients_are_gone_once_they_are_reduced() -> None:
     import gc
     import weakref
 
-    from fullgrad_lightning.decomposition.consumers.budget import BudgetTerms
+    from fullgrad_lightning.decomposition.attribution_budget import BudgetTerms
 
     alive: list[weakref.ref[Tensor]] = []
     most = 0
@@ -211,7 +211,7 @@ def test_gradients_are_gone_once_they_are_reduced() -> None:
             alive.append(weakref.ref(gradient))
             most = max(most, sum(ref() is not None for ref in alive))
 
-    from fullgrad_lightning.decomposition.stream import run
+    from fullgrad_lightning.decomposition.bias_gradients import run
 
     net = redraw(nn.Sequential(*[m for _ in range(12) for m in (nn.Conv2d(3, 3, 1), nn.ReLU())]))
     gc.disable()

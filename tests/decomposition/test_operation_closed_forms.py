@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.decomposition.operations.calls import observe
 from fullgrad_lightning.decomposition.operations.closed_forms import closed_form
+from fullgrad_lightning.decomposition.operations.op_call import observe
 from tests.decomposition.redrawn import images
 
 

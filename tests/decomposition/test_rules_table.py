@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.operations import rules
-from fullgrad_lightning.decomposition.operations.calls import Call, tensors
-from fullgrad_lightning.decomposition.operations.linearize import NotLocalizable, implicit_bias
-from fullgrad_lightning.decomposition.stream import run
+from fullgrad_lightning.decomposition.bias_gradients import run
+from fullgrad_lightning.decomposition.operations import bias_rules as rules
+from fullgrad_lightning.decomposition.operations.linearization import NotLocalizable, implicit_bias
+from fullgrad_lightning.decomposition.operations.op_call import Call, tensors
 from tests.decomposition.redrawn import images
 from tests.decomposition.rule_samples import (
     OTHERWISE_BIASED,

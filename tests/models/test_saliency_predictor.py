@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from fullgrad_lightning.models import ImageClassifier, SaliencyPredictor
+from fullgrad_lightning.models.checkpoints import weights_hash
 from fullgrad_lightning.models.saliency_predictor import sample_ids
-from fullgrad_lightning.models.weights import weights_hash
 from fullgrad_lightning.saliency.registry import saliency_method
 from tests.callbacks.training import CLASSES, SIZE, data, network, trainer
 from tests.saliency.methods import OPTIONS, every_method, make

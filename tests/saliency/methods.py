@@ -9,7 +9,7 @@ import pytest
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fullgrad_lightning.saliency.method import SaliencyMethod
+from fullgrad_lightning.saliency.base import SaliencyMethod
 from fullgrad_lightning.saliency.registry import saliency_method, saliency_methods
 
 # Few draws and steps: what is promised does not depend on how many.

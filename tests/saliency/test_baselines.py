@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from fullgrad_lightning.saliency.baselines.controls import RandomSaliency, Sobel
 from fullgrad_lightning.saliency.baselines.gradients import InputGradient, InputXGradient
-from fullgrad_lightning.saliency.baselines.integrated import IntegratedGradients
-from fullgrad_lightning.saliency.baselines.smoothing import SmoothGrad, SmoothGradSquared, VarGrad
+from fullgrad_lightning.saliency.baselines.integrated_gradients import IntegratedGradients
+from fullgrad_lightning.saliency.baselines.smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
 from fullgrad_lightning.saliency.draws import generator
 from tests.decomposition.redrawn import images, redraw
 

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 import fullgrad_lightning as fgl
 from fullgrad_lightning.decomposition import Site
-from fullgrad_lightning.decomposition.stream import run
-from fullgrad_lightning.decomposition.tracing.records import SampleAxisLost
-from fullgrad_lightning.saliency.accumulate import place_on_image
+from fullgrad_lightning.decomposition.bias_gradients import run
+from fullgrad_lightning.decomposition.tracing.pending_bias import SampleAxisLost
 from fullgrad_lightning.saliency.fullgrad import FullGrad
+from fullgrad_lightning.saliency.map_accumulator import place_on_image
 from fullgrad_lightning.saliency.postprocess import PRESETS
 from tests.decomposition.redrawn import images, redraw
 from tests.saliency import naive

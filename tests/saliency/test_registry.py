@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from fullgrad_lightning.saliency.baselines.smoothing import SmoothGrad
+from fullgrad_lightning.saliency.base import SaliencyMethod
+from fullgrad_lightning.saliency.baselines.smoothgrad import SmoothGrad
 from fullgrad_lightning.saliency.fullgrad import FullGrad
-from fullgrad_lightning.saliency.method import SaliencyMethod
 from fullgrad_lightning.saliency.registry import saliency_method, saliency_methods
 from tests.saliency.methods import make
 

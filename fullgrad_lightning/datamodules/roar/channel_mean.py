@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fullgrad_lightning.datamodules.roar.inspection import check_shape, fetch
+from fullgrad_lightning.datamodules.roar.dataset_checks import check_shape, fetch
 from fullgrad_lightning.datamodules.roar.items import image_of, stacked
-from fullgrad_lightning.files import write_whole
+from fullgrad_lightning.utilities.files import write_whole
 
 BATCH = 256
 

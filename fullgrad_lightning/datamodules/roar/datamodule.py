@@ -10,14 +10,14 @@ import pytorch_lightning as pl
 from pytorch_lightning.utilities.model_helpers import is_overridden
 from torch.utils.data import DataLoader
 
-from fullgrad_lightning.datamodules.loaders import integer_option
-from fullgrad_lightning.datamodules.roar import handed_on
-from fullgrad_lightning.datamodules.roar.indexed import IndexedDataset, indexed_loader
-from fullgrad_lightning.datamodules.roar.masked import SPLITS, MaskedDataset, Masking
-from fullgrad_lightning.datamodules.roar.preparation import Pipeline, Transform, own_steps
-from fullgrad_lightning.datamodules.roar.prepared import PreparedSplits, prepare_splits
-from fullgrad_lightning.datamodules.roar.ranked import mean_of, store_of
-from fullgrad_lightning.datamodules.roar.rebuilt import loader_of, rebuilt
+from fullgrad_lightning.datamodules.base import integer_option
+from fullgrad_lightning.datamodules.dataloaders import loader_of, rebuilt
+from fullgrad_lightning.datamodules.roar import delegation as handed_on
+from fullgrad_lightning.datamodules.roar.indexed_dataset import IndexedDataset, indexed_loader
+from fullgrad_lightning.datamodules.roar.masked_dataset import SPLITS, MaskedDataset, Masking
+from fullgrad_lightning.datamodules.roar.prepared_datasets import PreparedSplits, prepare_splits
+from fullgrad_lightning.datamodules.roar.rank_store_checks import mean_of, store_of
+from fullgrad_lightning.datamodules.roar.transform_split import Pipeline, Transform, own_steps
 from fullgrad_lightning.masking.fills import Fill
 from fullgrad_lightning.masking.selection import Order, Selection
 

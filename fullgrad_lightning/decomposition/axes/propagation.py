@@ -14,7 +14,7 @@ from math import prod
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes.places import (
+from fullgrad_lightning.decomposition.axes.axis import (
     HEIGHT,
     KEYS,
     SAMPLE,
@@ -30,8 +30,8 @@ from fullgrad_lightning.decomposition.axes.places import (
     image_axes,
     lies_on_image,
 )
-from fullgrad_lightning.decomposition.axes.tokens import joined_tokens, sliced_tokens
-from fullgrad_lightning.decomposition.operations.calls import Call, memory_of
+from fullgrad_lightning.decomposition.axes.token_axes import joined_tokens, sliced_tokens
+from fullgrad_lightning.decomposition.operations.op_call import Call, memory_of
 
 
 def axes_of_output(call: Call | None, operands: Sequence[Operand], out: Tensor) -> Axes:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.operations.calls import Call
+from fullgrad_lightning.decomposition.operations.op_call import Call
 
 ClosedForm = Callable[[Call, int], Tensor]
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes.places import SAMPLE, Operand, cut, dimension_of
-from fullgrad_lightning.decomposition.operations.calls import Call
+from fullgrad_lightning.decomposition.axes.axis import SAMPLE, Operand, cut, dimension_of
+from fullgrad_lightning.decomposition.operations.op_call import Call
 
 
 def refuse_batch_statistics(call: Call, operands: Sequence[Operand]) -> None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from torch import nn
 
-from fullgrad_lightning.decomposition.axes.layout import Layout, Spatial
-from fullgrad_lightning.decomposition.axes.places import Axis
-from fullgrad_lightning.decomposition.operations.rules import Kind
+from fullgrad_lightning.decomposition.axes.axis import Axis
+from fullgrad_lightning.decomposition.axes.spatial_layout import Layout, Spatial
+from fullgrad_lightning.decomposition.operations.bias_rules import Kind
 
 
 @dataclass(frozen=True)

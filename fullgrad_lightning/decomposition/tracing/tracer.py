@@ -24,8 +24,7 @@ from torch.nn.modules.module import (
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from fullgrad_lightning.decomposition.axes.layout import layout_on_image
-from fullgrad_lightning.decomposition.axes.places import (
+from fullgrad_lightning.decomposition.axes.axis import (
     ONE_SAMPLE,
     SAMPLE,
     Axes,
@@ -34,7 +33,10 @@ from fullgrad_lightning.decomposition.axes.places import (
     axes_of_input,
 )
 from fullgrad_lightning.decomposition.axes.propagation import axes_of_output
-from fullgrad_lightning.decomposition.operations.calls import (
+from fullgrad_lightning.decomposition.axes.spatial_layout import layout_on_image
+from fullgrad_lightning.decomposition.operations.bias_rules import Kind, Rule, Rules, bias_rule
+from fullgrad_lightning.decomposition.operations.closed_forms import saves_operand
+from fullgrad_lightning.decomposition.operations.op_call import (
     Call,
     expanded,
     is_composite,
@@ -42,14 +44,17 @@ from fullgrad_lightning.decomposition.operations.calls import (
     op_name,
     tensors,
 )
-from fullgrad_lightning.decomposition.operations.closed_forms import saves_operand
-from fullgrad_lightning.decomposition.operations.rules import Kind, Rule, Rules, bias_rule
+from fullgrad_lightning.decomposition.tracing.autograd_graph import (
+    ActivationGraph,
+    Edge,
+    Node,
+    edge_of,
+)
 from fullgrad_lightning.decomposition.tracing.batch_norm import (
     mend_batch_norm_backward,
     refuse_batch_statistics,
 )
-from fullgrad_lightning.decomposition.tracing.graph import ActivationGraph, Edge, Node, edge_of
-from fullgrad_lightning.decomposition.tracing.records import Pending, Record, Window
+from fullgrad_lightning.decomposition.tracing.pending_bias import Pending, Record, Window
 from fullgrad_lightning.decomposition.tracing.sites import Site, SiteNames
 
 Scope = tuple[str, nn.Module | None]  # path of a module, and the module

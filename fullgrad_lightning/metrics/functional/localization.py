@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.metrics.functional.shapes import as_masks
+from fullgrad_lightning.metrics.functional.checks import as_masks
 
 
 def pointing_game(maps: Tensor, masks: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fullgrad_lightning.decomposition import Model, Target
+from fullgrad_lightning.saliency.base import map_dtype, map_of, seed_option, validate_images
 from fullgrad_lightning.saliency.draws import generator, sample_ids_of
-from fullgrad_lightning.saliency.method import map_dtype, map_of, seed_option, validate_images
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fullgrad_lightning.decomposition import Model, Target, undisturbed
-from fullgrad_lightning.saliency.method import (
+from fullgrad_lightning.saliency.base import (
     as_module,
     explained_output,
     map_of,

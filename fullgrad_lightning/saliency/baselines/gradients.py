@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, Target, undisturbed
-from fullgrad_lightning.saliency.method import input_gradient_of, map_of, validate_images
+from fullgrad_lightning.saliency.base import input_gradient_of, map_of, validate_images
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2.functional import to_pil_image
 
 from fullgrad_lightning.datamodules import ROARDataModule
-from fullgrad_lightning.masking.store import RankStore
+from fullgrad_lightning.stores.rank_store import RankStore
 from tests.datamodules.fakes import pictures
 
 MEAN, STD = (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision import transforms as v1
 
 from fullgrad_lightning.datamodules import ROARDataModule, ShapesDataModule
-from fullgrad_lightning.masking.store import IncompleteStore, RankStore
+from fullgrad_lightning.stores.rank_store import IncompleteStore, RankStore
 from tests.datamodules.roar.studies import (
     MEAN,
     SIZES,

@@ -23,8 +23,8 @@ from torch.utils.data import (
 )
 
 from fullgrad_lightning.datamodules import ROARDataModule
-from fullgrad_lightning.datamodules.roar.rebuilt import rebuilt
-from fullgrad_lightning.masking.store import RankStore
+from fullgrad_lightning.datamodules.dataloaders import rebuilt
+from fullgrad_lightning.stores.rank_store import RankStore
 from tests.datamodules.roar.studies import (
     SIZES,
     V2_EVAL,

@@ -1,0 +1,1 @@
+"""Base classes of the callbacks, and their access to the Trainer."""

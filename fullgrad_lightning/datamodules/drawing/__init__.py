@@ -1,1 +1,0 @@
-"""How the images of ``ShapesDataModule`` are drawn."""

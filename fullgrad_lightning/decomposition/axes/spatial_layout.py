@@ -1,0 +1,78 @@
+"""How a tensor lies on the image: where it does, it can be seen as (N, C, h, w)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor
+
+from fullgrad_lightning.decomposition.axes.axis import (
+    HEIGHT,
+    KEYS,
+    SAMPLE,
+    TOKENS,
+    WIDTH,
+    Axes,
+    Axis,
+    Shape,
+    arranged,
+    covers,
+    lies_on_image,
+)
+
+Spatial = Literal["NCHW", "NHWC", "tokens"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How values lie on the image.
+
+    Attributes:
+        name: ``"NCHW"``; ``"NHWC"``; or ``"tokens"``, whatever else can be folded to the image, as
+            sequences (N, L, C), (L, N, C) or (N, heads, L, d). Class and register tokens are left
+            out.
+    """
+
+    name: Spatial
+    _axes: tuple[Axis, ...] = ()
+
+    def fold(self, values: Tensor) -> Tensor:
+        """Values of the site, seen as (N, C, h, w)."""
+        if self.name == "NCHW":
+            return values
+        if self.name == "NHWC":
+            return values.permute(0, 3, 1, 2)
+        values = arranged(values, self._axes)
+        if len(self._axes) == 2 and (grid := self._axes[1].grid) is not None:
+            first, height, width = grid
+            values = values[:, first : first + height * width].unflatten(1, (height, width))
+        return values.permute(0, 3, 1, 2)
+
+
+def layout_on_image(shape: Shape, axes: Axes) -> Layout | None:
+    """How a tensor lies on the image.
+
+    ``None`` if it does not: vectors, 1×1 maps (they have no place on the image), attention scores
+    (they have two), windows (the image has been cut).
+    """
+    sample = axes.get(SAMPLE)
+    if sample is None or KEYS in axes:
+        return None
+    if len(shape) == 4 and covers(shape, sample, 0):
+        layouts: dict[Spatial, tuple[int, int]] = {"NCHW": (2, 3), "NHWC": (1, 2)}
+        for name, (height, width) in layouts.items():
+            if shape[height] * shape[width] > 1 and lies_on_image(shape, axes, height, width):
+                return Layout(name)
+    if TOKENS in axes and len(axes[TOKENS].parts) == 1:
+        return Layout("tokens", (sample, axes[TOKENS]))
+    if HEIGHT in axes and WIDTH in axes and is_sequence(axes[HEIGHT], axes[WIDTH]):
+        return Layout("tokens", (sample, axes[HEIGHT], axes[WIDTH]))
+    return None
+
+
+def is_sequence(height: Axis, width: Axis) -> bool:
+    """Whether rows follow each other in the row-major numbering, uncut."""
+    if len(height.parts) != 1 or len(width.parts) != 1:
+        return False
+    return height.parts[0].stride == width.parts[0].size * width.parts[0].stride

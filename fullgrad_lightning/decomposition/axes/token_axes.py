@@ -1,0 +1,100 @@
+"""The image among the tokens of a sequence: class and register tokens join it, and leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from torch import Tensor
+
+from fullgrad_lightning.decomposition.axes.axis import (
+    HEIGHT,
+    TOKENS,
+    WIDTH,
+    Axes,
+    Axis,
+    Grid,
+    Operand,
+    Part,
+    Shape,
+)
+from fullgrad_lightning.decomposition.operations.op_call import Call
+
+
+def joined_tokens(call: Call, operands: Sequence[Operand], out: Tensor) -> Axes:
+    """The tokens axis of a ``cat`` of one image of tokens with other tokens, if it is one."""
+    dim = call.argument(1, "dim", 0)
+    if not isinstance(dim, int):
+        return {}
+    dim %= out.ndim
+    lengths = [leaf.shape[dim] for leaf in call.leaves if isinstance(leaf, Tensor)]
+    images = []
+    for operand in operands:
+        grid = _grid_along(operand, dim)
+        if grid is not None and lengths[operand.index] < out.shape[dim]:
+            images.append(grid._replace(first=grid.first + sum(lengths[: operand.index])))
+    if len(images) != 1:
+        return {}
+    return {TOKENS: Axis((_part(out.shape, dim),), images[0])}
+
+
+def sliced_tokens(tensor: Tensor, axis: Axis, out: Tensor) -> Axes:
+    """Axes of a slice of a sequence: still the tokens, or the image alone, or neither."""
+    grid, dim = axis.grid, _dimension(axis, tensor.shape)
+    if (
+        grid is None
+        or dim is None
+        or tensor.untyped_storage().data_ptr() != (out.untyped_storage().data_ptr())
+    ):
+        return {}
+    stride, longest = tensor.stride(dim), tensor.shape[dim]
+    place = [d for d in range(out.ndim) if out.stride(d) == stride and 1 < out.shape[d] < longest]
+    if len(place) != 1:
+        return {}
+    first = grid.first - _start(tensor, out, dim)
+    size, length = grid.height * grid.width, out.shape[place[0]]
+    if first < 0 or first + size > length:
+        return {}
+    part = _part(out.shape, place[0])
+    if length > size:
+        return {TOKENS: Axis((part,), grid._replace(first=first))}
+    return {
+        HEIGHT: Axis((Part(grid.height, grid.width * part.stride),)),
+        WIDTH: Axis((Part(grid.width, part.stride),)),
+    }
+
+
+def _grid_along(operand: Operand, dim: int) -> Grid | None:
+    """The image that dimension ``dim`` of an operand consists of or holds."""
+    shape, axes = operand.tensor.shape, operand.axes
+    if TOKENS in axes:
+        return axes[TOKENS].grid if _dimension(axes[TOKENS], shape) == dim else None
+    if HEIGHT not in axes or WIDTH not in axes:
+        return None
+    (height, *finer), (width, *finer_too) = axes[HEIGHT].parts, axes[WIDTH].parts
+    whole = _part(shape, dim)
+    if finer or finer_too or width.stride != whole.stride:
+        return None
+    if height.stride != width.size * width.stride or height.size * width.size != whole.size:
+        return None
+    return Grid(0, height.size, width.size)
+
+
+def _part(shape: Shape, dim: int) -> Part:
+    return Part(shape[dim], prod(shape[dim + 1 :]))
+
+
+def _dimension(axis: Axis, shape: Shape) -> int | None:
+    found = [dim for dim in range(len(shape)) if axis.parts == (_part(shape, dim),)]
+    return found[0] if len(found) == 1 else None
+
+
+def _start(tensor: Tensor, view: Tensor, dim: int) -> int:
+    """The index along ``dim`` at which a view starts."""
+    rest, start = int(view.storage_offset()) - int(tensor.storage_offset()), 0
+    strides = tensor.stride()
+    for d in sorted(range(tensor.ndim), key=lambda d: -strides[d]):
+        if tensor.shape[d] > 1 and strides[d] > 0:
+            index, rest = divmod(rest, strides[d])
+            start = index if d == dim else start
+    return start

@@ -1,0 +1,109 @@
+"""Linearises one operation at its own operands: b = y − Σ J_i x_i.
+
+Three ways, each the fallback of the one before: forward-mode differentiation of that one
+operation; the same with the plain kernels (attention, recurrent layers); differentiating its
+backward pass. Operations that know none of them leave one number per sample, not a tensor.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from fullgrad_lightning.decomposition.operations.op_call import Call, tensors
+
+
+class NotLocalizable(Exception):
+    """An operation offers no Jacobian-vector product: only its vector-Jacobian product is known."""
+
+
+def implicit_bias(call: Call, output: int) -> Tensor:
+    """b = y − Σ J_i x_i of a frozen call, shaped like output number ``output``.
+
+    Raises:
+        NotLocalizable: The operation has neither a forward-mode formula nor a double backward.
+    """
+    _load_forward_formulas()
+    # Where an operand is infinite (a masked score), what follows does not depend on it: J is 0.
+    directions = [torch.nan_to_num(a, nan=torch.nan, posinf=0, neginf=0) for a in call.activations]
+    for attempt in (_forward_mode, _forward_mode_plain, _double_backward):
+        try:
+            y, jvp = attempt(call, output, directions)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:  # NotImplementedError is one too
+            continue
+        if jvp is not None:
+            return y - jvp
+    raise NotLocalizable(call.op)
+
+
+def pulled_back(call: Call, output: int, gradient: Tensor) -> tuple[Tensor, list[Tensor | None]]:
+    """The output y again, and this call's own contributions J_iᵀg to each activation's gradient."""
+    with torch.enable_grad():
+        operands = [a.detach().requires_grad_() for a in call.activations]
+        # Through a clone: an operation may write to its operand, and a leaf does not allow it.
+        y = tensors(call.replay([operand.clone() for operand in operands]))[output]
+        contributions = torch.autograd.grad(y, operands, gradient.to(y.dtype), allow_unused=True)
+    return y.detach(), list(contributions)
+
+
+@functools.cache
+def _load_forward_formulas() -> None:
+    # PyTorch compiles some of its formulas when the first dual number is made, and warns of its own
+    # use of TorchScript there; nothing a user could do about it.
+    with suppress(RuntimeError), warnings.catch_warnings(), forward_ad.dual_level():
+        warnings.simplefilter("ignore")
+        forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
+
+
+Attempt = Callable[[Call, int, Sequence[Tensor]], tuple[Tensor, Tensor | None]]
+
+
+def _forward_mode(
+    call: Call, output: int, directions: Sequence[Tensor]
+) -> tuple[Tensor, Tensor | None]:
+    with torch.no_grad(), forward_ad.dual_level():
+        duals = [
+            forward_ad.make_dual(value.detach(), direction)
+            for value, direction in zip(call.activations, directions, strict=True)
+        ]
+        dual = tensors(call.replay(duals))[output]
+        y, jvp = forward_ad.unpack_dual(dual)
+        # No tangent and no error: the operation has no formula, and says nothing.
+        return y.detach(), jvp
+
+
+def _forward_mode_plain(
+    call: Call, output: int, directions: Sequence[Tensor]
+) -> tuple[Tensor, Tensor | None]:
+    with _plain_kernels():
+        return _forward_mode(call, output, directions)
+
+
+def _double_backward(
+    call: Call, output: int, directions: Sequence[Tensor]
+) -> tuple[Tensor, Tensor | None]:
+    # J·v is the derivative of Jᵀu with respect to u, in the direction v.
+    with torch.enable_grad(), _plain_kernels():
+        operands = [a.detach().requires_grad_() for a in call.activations]
+        y = tensors(call.replay([operand.clone() for operand in operands]))[output]
+        u = torch.zeros_like(y, requires_grad=True)
+        pulled = torch.autograd.grad(y, operands, u, create_graph=True, allow_unused=True)
+        used = [(p, v) for p, v in zip(pulled, directions, strict=True) if p is not None]
+        (jvp,) = torch.autograd.grad([p for p, _ in used], u, [v for _, v in used])
+    return y.detach(), jvp.detach()
+
+
+@contextmanager
+def _plain_kernels() -> Iterator[None]:
+    # Fused attention and cuDNN's recurrent layers have no formula; the kernels they replace do.
+    with sdpa_kernel(SDPBackend.MATH), torch.backends.cudnn.flags(enabled=False):
+        yield

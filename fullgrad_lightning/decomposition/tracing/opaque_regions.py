@@ -1,0 +1,108 @@
+"""Biases of what nobody saw: custom autograd Functions, scripted or otherwise opaque regions.
+
+Their nodes are found in the autograd graph. Of each region one number per sample is known,
+Σ⟨g, y⟩ over the values y that leave it minus Σ⟨J_iᵀg, x_i⟩ over those that enter it, where J_iᵀg is
+the region's own contribution to the gradient of x_i. It is counted and marked ``not_localized``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+
+from fullgrad_lightning.decomposition.axes.axis import Axis
+from fullgrad_lightning.decomposition.tracing.autograd_graph import Node, is_view
+from fullgrad_lightning.decomposition.tracing.pending_bias import inner_product
+from fullgrad_lightning.decomposition.tracing.sites import Site
+from fullgrad_lightning.decomposition.tracing.tracer import Tracer
+
+Kept = tuple[Tensor, Axis | None]  # a value, and where it holds the samples
+Deliver = Callable[[Site, Tensor], None]
+
+
+def watch_unseen(tracer: Tracer, deliver: Deliver) -> Callable[[], None]:
+    """Prepares the backward pass to tell the biases of unseen regions.
+
+    Returns:
+        To be called after the backward pass: hands on each term, (N,), with its site.
+
+    Raises:
+        ValueError: A reentrant checkpoint, which no gradient for the input can be taken through.
+    """
+    _refuse_reentrant_checkpoint(tracer.graph.unseen)
+    leaving: defaultdict[Node, dict[int, Kept]] = defaultdict(dict)
+    for node, number in tracer.values:
+        leaving[node][number] = tracer.kept((node, number))
+    finishers = [
+        _watch_region(region, leaving, tracer, deliver)
+        for region in _regions(tracer)
+        if not all(is_view(node) for node in region)
+    ]
+
+    def finish() -> None:
+        for finisher in finishers:
+            finisher()
+
+    return finish
+
+
+def _refuse_reentrant_checkpoint(nodes: list[Node]) -> None:
+    if any(node.name() == "CheckpointFunctionBackward" for node in nodes):
+        raise ValueError(
+            "The model uses reentrant activation checkpointing, through which PyTorch computes no "
+            "gradient with respect to the input. Call torch.utils.checkpoint.checkpoint(…, "
+            "use_reentrant=False)."
+        )
+
+
+def _regions(tracer: Tracer) -> list[list[Node]]:
+    """Unseen nodes, those together between which a value was never seen."""
+    region_of: dict[Node, list[Node]] = {}
+    for node in tracer.graph.unseen:
+        merged = [node]
+        for edge in node.next_functions:
+            neighbour = region_of.get(edge[0])
+            if neighbour is not None and edge not in tracer.values and neighbour is not merged:
+                neighbour.extend(merged)
+                merged = neighbour
+        for member in merged:
+            region_of[member] = merged
+    return list({id(region): region for region in region_of.values()}.values())
+
+
+def _watch_region(
+    region: list[Node],
+    leaving: Mapping[Node, dict[int, Kept]],
+    tracer: Tracer,
+    deliver: Deliver,
+) -> Callable[[], None]:
+    op = region[-1].name().removesuffix("Backward0").removesuffix("Backward")
+    scope = tracer.scope_of_unseen[region[-1]]
+    terms: list[Tensor] = []
+
+    def add(sign: int, gradients: tuple[Tensor | None, ...], kept: dict[int, Kept]) -> None:
+        for number, (value, sample_axis) in kept.items():
+            gradient = gradients[number]
+            if gradient is not None:
+                with torch.no_grad():
+                    terms.append(sign * inner_product(gradient, value, sample_axis))
+
+    def watch(leaving: dict[int, Kept], entering: dict[int, Kept], node: Node) -> None:
+        node.register_prehook(lambda gradients: add(1, gradients, leaving))
+        node.register_hook(lambda gradients, _: add(-1, gradients, entering))
+
+    for node in region:
+        # The hooks are given values, not nodes: a node that held itself would never be freed.
+        inputs = enumerate(node.next_functions)
+        entering = {i: tracer.kept(edge) for i, edge in inputs if edge in tracer.values}
+        watch(leaving.get(node, {}), entering, node)
+
+    def finish() -> None:
+        if terms:
+            site = tracer.site(op, "not_localized", torch.Size(), {}, scope)
+            deliver(site, sum(terms[1:], start=terms[0]))
+
+    return finish

@@ -1,0 +1,195 @@
+"""Biases between the forward pass, which fixes them, and the backward pass, which asks for them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+from fullgrad_lightning.decomposition.axes.axis import SAMPLE, Axis, Operand, sum_per_sample
+from fullgrad_lightning.decomposition.operations.bias_rules import Rule
+from fullgrad_lightning.decomposition.operations.linearization import NotLocalizable, pulled_back
+from fullgrad_lightning.decomposition.operations.op_call import Call, memory_of
+from fullgrad_lightning.decomposition.tracing.autograd_graph import Node
+from fullgrad_lightning.decomposition.tracing.sites import Site
+
+
+class SampleAxisLost(Exception):
+    """Which values belong to which sample could not be followed: decompose one at a time."""
+
+
+class Record:
+    """One output of one call, and how to get its bias b when the gradient arrives.
+
+    Args:
+        site: Where this is.
+        rule: The bias rule of the call.
+        call: The frozen call; ``None`` if the rule does not need it.
+        output: The number of the output.
+        operands: The activations of the call and their axes.
+        out: The output itself, of which only the node is remembered.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        rule: Rule,
+        call: Call | None,
+        output: int,
+        operands: Sequence[Operand],
+        out: Tensor,
+    ) -> None:
+        self.site = site
+        self._rule, self._call, self._output = rule, call, output
+        self._axes = [operand.axes for operand in operands]
+        self._settled: Tensor | None = None
+        # The gradient of an in-place write through a view arrives at the base that was written to.
+        # So does that of an output that is a view of something made inside the call, once an
+        # in-place operation follows (instance norm and ReLU).
+        base = out._base
+        if base is not None and call is not None and not call.in_place:
+            known = {memory_of(operand.tensor) for operand in operands}
+            base = None if memory_of(base) in known else base
+        owner = out if base is None else base
+        assert owner.grad_fn is not None
+        self._node: Node | None = owner.grad_fn
+        self._output_nr = owner.output_nr
+        self._window = None if base is None else Window(out, base)
+
+    @property
+    def call(self) -> Call | None:
+        return self._call
+
+    def when_gradient_arrives(self, receive: Callable[[Record, Tensor], None]) -> None:
+        """Calls ``receive(self, ∂f/∂y)`` during the backward pass, if a gradient arrives at all."""
+
+        def hook(grads: tuple[Tensor | None, ...]) -> None:
+            gradient = grads[self._output_nr]
+            if gradient is not None:
+                with torch.no_grad():
+                    receive(self, gradient if self._window is None else self._window(gradient))
+            self._call = self._settled = None  # reduced: let go
+
+        # The node will hold the hook, and the hook this record: a record that went on holding the
+        # node would keep the whole graph, in a cycle through C++ that no collector sees.
+        node, self._node = self._node, None
+        assert node is not None
+        node.register_prehook(hook)
+
+    def bias(self, gradient: Tensor) -> Tensor:
+        """b, broadcastable to the gradient, and 0 wherever the gradient is 0.
+
+        Raises:
+            NotLocalizable: Only ``unlocalized_term`` can be had.
+        """
+        b = self._settled
+        if b is None:
+            assert self._call is not None or self._rule.keeps == "shapes"
+            b = self._rule.bias(self._call, self._output)  # type: ignore[arg-type]
+        return b if self._rule.finite else torch.where(gradient == 0, 0, b)
+
+    def unlocalized_term(self, gradient: Tensor) -> Tensor:
+        """⟨g, y⟩ − Σ⟨J_iᵀg, x_i⟩ per sample, (N,), of a call that has no Jacobian-vector product.
+
+        Raises:
+            SampleAxisLost: The samples of the output or of an operand could not be followed.
+        """
+        assert self._call is not None
+        y, contributions = pulled_back(self._call, self._output, gradient)
+        term = inner_product(gradient, y, self.site.sample_axis)
+        for x, axes, own in zip(self._call.activations, self._axes, contributions, strict=True):
+            if own is not None:
+                term = term - inner_product(own, x, axes.get(SAMPLE))
+        return term
+
+    def settle(self) -> None:
+        """Computes the bias now: what it depends on is about to be overwritten."""
+        call = self._call
+        if self._settled is not None or call is None or self._rule.settled:
+            return
+        try:
+            self._settled = self._rule.bias(call, self._output).clone()
+            self._call = None
+        except NotLocalizable:
+            self._call = call.frozen(keep_values=True, copy=True)
+
+    def storages(self) -> set[int]:
+        """The memory that the bias depends on."""
+        leaves = () if self._call is None or self._rule.settled else self._call.leaves
+        found = {memory_of(leaf) for leaf in leaves if isinstance(leaf, Tensor)}
+        return {memory for memory in found if memory is not None}
+
+
+class Pending:
+    """Records by the memory they depend on, so that in-place operations can be seen coming."""
+
+    def __init__(self) -> None:
+        self._by_storage: defaultdict[int, list[Record]] = defaultdict(list)
+
+    def add(self, record: Record) -> None:
+        for storage in record.storages():
+            self._by_storage[storage].append(record)
+
+    def settle(self, tensor: Tensor) -> None:
+        """Settles what depends on a tensor that is about to be modified."""
+        memory = memory_of(tensor)
+        if memory is not None:
+            for record in self._by_storage.pop(memory, ()):
+                record.settle()
+
+
+def inner_product(gradient: Tensor, values: Tensor, sample_axis: Axis | None) -> Tensor:
+    """⟨gradient, values⟩ per sample, (N,), in float64; of complex tensors the real part."""
+    return per_sample(pairing(gradient, values), sample_axis)
+
+
+def per_sample(values: Tensor, sample_axis: Axis | None) -> Tensor:
+    """Sums per sample, (N,), in float64.
+
+    Raises:
+        SampleAxisLost: It is not known which values belong to which sample.
+    """
+    if sample_axis is None:
+        raise SampleAxisLost
+    return sum_per_sample(values, sample_axis)
+
+
+def pairing(gradient: Tensor, values: Tensor) -> Tensor:
+    """The elementwise product whose sum is the inner product: Re(conj(gradient)·values)."""
+    if gradient.dtype in (torch.bfloat16, torch.float16):
+        gradient = gradient.float()
+    if gradient.is_complex():
+        return (gradient.conj() * values).real
+    return gradient * values
+
+
+class Window:
+    """The part of a base tensor that one of its views shows."""
+
+    def __init__(self, view: Tensor, base: Tensor) -> None:
+        self._real = base.is_complex() and not view.is_complex()
+        base = self._units(base.detach())
+        self._shape, self._strides = view.shape, view.stride()
+        self._offset = view.storage_offset() - base.storage_offset()
+        self._base_shape, self._base_strides = base.shape, base.stride()
+
+    def __call__(self, values: Tensor) -> Tensor:
+        """That part of ``values``, which are shaped like the base."""
+        values = self._units(values)
+        if values.stride() != self._base_strides:
+            # Only if it is laid out in memory as the base is, the view's geometry applies.
+            values = values.new_empty_strided(self._base_shape, self._base_strides).copy_(values)
+        offset = values.storage_offset() + self._offset
+        return values.as_strided(self._shape, self._strides, offset)
+
+    def outside(self, values: Tensor) -> Tensor:
+        """``values``, shaped like the base, with that part set to zero."""
+        rest = self._units(values)
+        rest = rest.new_empty_strided(self._base_shape, self._base_strides).copy_(rest)
+        rest.as_strided(self._shape, self._strides, self._offset).zero_()
+        return torch.view_as_complex(rest) if self._real else rest
+
+    def _units(self, values: Tensor) -> Tensor:
+        return torch.view_as_real(values.resolve_conj()) if self._real else values

@@ -1,0 +1,79 @@
+"""What ``fullgrad perturb`` is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fullgrad_lightning.evaluation.config import Study, WrongStudy
+from fullgrad_lightning.evaluation.perturbation.scores import SCORES, Score, make_score
+from fullgrad_lightning.masking.fills import Fill
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerturbationBenchmark(Study):
+    """Judges saliency methods by replacing pixels, without retraining.
+
+    Args:
+        methods, split, samples, checkpoint, target, seed: See ``Study``.
+        output: Folder of everything; what is done in it is not done again.
+        scores: ``"perturbation"`` (§5.1, Figure 2a), ``"insertion_deletion"``, ``"road"``.
+        fractions: Of pixel perturbation, shares of the pixels in ascending order.
+        fill: What takes a pixel's place in pixel perturbation.
+        steps: Of insertion and deletion, from no pixel to all.
+        road_fractions: Of ROAD.
+        mean, std: Of the images' normalisation, so that black is 0 before it; ``None``: those of
+            the data module, or of its one ``Normalize``.
+
+    Raises:
+        WrongStudy: Anything that does not exist or is out of range.
+
+    Examples:
+        >>> benchmark = PerturbationBenchmark(methods=["fullgrad", "random"], fractions=[0.1, 0.5])
+        >>> benchmark.made_scores(None)[0].columns
+        {'output': 1, 'least_salient': 2, 'most_salient': 2}
+    """
+
+    output: str = "runs/perturb"
+    scores: list[str] = field(default_factory=lambda: ["perturbation"])
+    fractions: list[float] = field(default_factory=lambda: [0.01, 0.03, 0.05, 0.07, 0.1])
+    fill: Fill = "black"
+    steps: int = 50
+    road_fractions: list[float] = field(default_factory=lambda: [0.1, 0.3, 0.5, 0.7, 0.9])
+    mean: list[float] | None = None
+    std: list[float] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unknown = sorted(set(self.scores) - set(SCORES))
+        if unknown or not self.scores or len(set(self.scores)) < len(self.scores):
+            raise WrongStudy(
+                f"scores must be some of {', '.join(SCORES)}, each once, got {self.scores}."
+            )
+        if (self.mean is None) != (self.std is None):
+            raise WrongStudy("mean and std must be given together: they undo the normalisation.")
+        # The fill "mean" may get its mean from the data, which is not known yet.
+        self.made_scores(([0.0], [1.0]) if self.mean is None else None)
+
+    def made_scores(self, normalization: tuple[list[float], list[float]] | None) -> list[Score]:
+        """The scores.
+
+        Args:
+            normalization: Mean and standard deviation of the data, where the benchmark has none.
+
+        Raises:
+            WrongStudy: An option out of range.
+        """
+        if self.mean is not None and self.std is not None:
+            normalization = self.mean, self.std
+        try:
+            return [make_score(name, self._options(name), normalization) for name in self.scores]
+        except (TypeError, ValueError) as error:
+            raise WrongStudy(str(error)) from error
+
+    def _options(self, name: str) -> dict[str, object]:
+        options: dict[str, dict[str, object]] = {
+            "perturbation": {"fractions": self.fractions, "fill": self.fill, "seed": self.seed},
+            "insertion_deletion": {"steps": self.steps, "seed": self.seed},
+            "road": {"fractions": self.road_fractions, "seed": self.seed},
+        }
+        return options[name]

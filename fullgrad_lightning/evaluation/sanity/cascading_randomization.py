@@ -1,0 +1,133 @@
+"""Cascading randomisation: layer after layer forgets what it has learnt, from output to input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from fullgrad_lightning.decomposition.validation import validate_input, validate_model
+from fullgrad_lightning.evaluation.sanity.layer_order import layers_from_output, own_parameters
+from fullgrad_lightning.saliency.base import as_module, positive_integer, seed_option
+from fullgrad_lightning.utilities.seeds import seed_of
+
+
+class Cascade:
+    """A network that forgets its layers one after the other, output first.
+
+    Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, §3 (cascading randomization).
+    Iterating gives the network at each stage: first as it is, at last with nothing left of what it
+    had learnt. See ``reinitialize`` for what a layer becomes, and ``layers_from_output`` for what a
+    layer is. The weights that a layer gets depend on the seed and its name alone: not on the number
+    of stages, nor on the device.
+
+    Args:
+        model: The network; it is left exactly as it was: a copy forgets.
+        x: (N, …), an input, from which the order of the layers is found.
+        stages: How many stages: the first re-initialises the last layer alone, the last one all,
+            those between evenly many. ``None``, or more than there are layers: one for each layer.
+        seed: Of the new weights. The global random number generators are left alone.
+
+    Attributes:
+        model: The network as it is.
+        layers: Names of all layers, the one next to the output first.
+        depths: How many of them are re-initialised at each stage, 0 first.
+
+    Raises:
+        TypeError: The model is no ``nn.Module``, or x no floating-point tensor.
+        ValueError: No layer has parameters, ``stages`` is no integer ≥ 1, or ``seed`` no integer.
+
+    Examples:
+        >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
+        >>> stages = Cascade(net, torch.zeros(1, 1, 4, 4))
+        >>> stages.layers, stages.depths
+        (('3', '0'), (0, 1, 2))
+        >>> [bool((forgetful[0].weight == net[0].weight).all()) for forgetful in stages]
+        [True, True, False]
+    """
+
+    def __init__(
+        self, model: nn.Module, x: Tensor, *, stages: int | None = 8, seed: int = 0
+    ) -> None:
+        seed_option(seed)
+        validate_input(x)
+        self.model = as_module(validate_model(model))
+        self._seed = seed
+        self.layers = tuple(layers_from_output(self.model, x[:1]))
+        self.depths = (0, *depths(len(self.layers), stages))
+
+    def __len__(self) -> int:
+        return len(self.depths)
+
+    def __iter__(self) -> Iterator[nn.Module]:
+        """The network of each stage: always the same object, which the next stage changes."""
+        with torch.inference_mode(False):  # whose tensors could not be changed afterwards
+            network = deepcopy(self.model)
+        for before, depth in pairwise((0, *self.depths)):
+            for name in self.layers[before:depth]:
+                reinitialize(network.get_submodule(name), seed_of(f"{self._seed}/{name}"))
+            yield network
+
+
+def depths(count: int, stages: int | None) -> list[int]:
+    """How many of ``count`` layers are re-initialised at each stage: 1, …, ``count``.
+
+    Raises:
+        ValueError: No layers, or ``stages`` is no integer ≥ 1.
+
+    Examples:
+        >>> depths(54, 6), depths(3, None), depths(3, 1)
+        ([1, 12, 22, 33, 43, 54], [1, 2, 3], [3])
+    """
+    if not count:
+        raise ValueError(
+            "The model has no parameters that its forward pass uses, so that there is nothing to "
+            "re-initialise. Is it the network itself, rather than a wrapper around it?"
+        )
+    if stages is not None:
+        positive_integer("stages", stages)
+    stages = count if stages is None else min(stages, count)
+    if stages == 1:
+        return [count]
+    return [round(1 + (count - 1) * i / (stages - 1)) for i in range(stages)]
+
+
+def reinitialize(layer: nn.Module, seed: int) -> None:
+    """Makes a layer what it might have been before training, in place.
+
+    ``reset_parameters()`` does it where a layer has one and no layers inside: that is PyTorch's own
+    initialisation of convolutions, linear and recurrent layers; norms get weight 1, bias 0, and
+    running statistics of mean 0 and variance 1. All parameters that it does not change (class
+    tokens, position embeddings, layer scales, the projections of attention) are redrawn from a
+    normal distribution with their own mean and standard deviation. So a parameter whose values are
+    all equal, as a scalar is, stays as it is. What belongs to layers inside is left alone.
+
+    Args:
+        layer: The layer. Its dtype, device and ``requires_grad`` stay.
+        seed: Of the new weights, which are drawn on the CPU.
+    """
+    own = [p for p in own_parameters(layer) if p.is_floating_point()]
+    inside = any(own_parameters(module) for module in layer.modules() if module is not layer)
+    with torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed GPUs too
+        before = [p.clone() for p in own]
+        if hasattr(layer, "reset_parameters") and not inside:
+            _reset_on_cpu(layer)
+        _redraw([p for p, old in zip(own, before, strict=True) if p.equal(old)])
+
+
+def _reset_on_cpu(layer: nn.Module) -> None:
+    device = next((t.device for t in (*layer.parameters(), *layer.buffers())), None)
+    layer.cpu().reset_parameters()  # type: ignore[operator]
+    if device is not None:
+        layer.to(device)
+
+
+def _redraw(parameters: Sequence[nn.Parameter]) -> None:
+    for parameter in parameters:
+        old = parameter.double()
+        noise = torch.randn(parameter.shape, dtype=torch.float64).to(old.device)
+        parameter.copy_(old.mean() + old.std(correction=0) * noise)

@@ -1,0 +1,131 @@
+"""What ``fullgrad sanity`` is asked for, and does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from fullgrad_lightning.datamodules.indexed_split import SplitDataModule
+from fullgrad_lightning.evaluation.components import Parts
+from fullgrad_lightning.evaluation.config import Study, WrongStudy
+from fullgrad_lightning.evaluation.sanity.randomization_test import check_randomization
+from fullgrad_lightning.evaluation.sanity.report import write_sanity_report
+from fullgrad_lightning.models.batches import numbered
+from fullgrad_lightning.models.saliency_predictor import sample_ids
+from fullgrad_lightning.saliency.base import positive_integer
+from fullgrad_lightning.saliency.registry import saliency_method
+from fullgrad_lightning.utilities.lightning_messages import quiet
+from fullgrad_lightning.visualization import unnormalized
+
+
+@dataclass(frozen=True, kw_only=True)
+class SanityCheck(Study):
+    """Checks whether saliency maps notice that the network forgets what it has learnt.
+
+    Args:
+        methods, split, checkpoint, target: See ``Study``.
+        samples: How many images, evenly spread over the split; ``None``: all.
+        seed: Of the new weights, and of methods that draw.
+        output: Folder of the report, which is written anew each time.
+        stages: How many stages, the first re-initialises the last layer alone, the last one all;
+            ``None``: one for each layer.
+        pictures: The maps of how many images are drawn.
+
+    Raises:
+        WrongStudy: Anything that does not exist or is out of range.
+
+    Examples:
+        >>> SanityCheck(methods=["fullgrad", "sobel"]).stages
+        8
+    """
+
+    samples: int | None = 16
+    output: str = "runs/sanity"
+    stages: int | None = 8
+    pictures: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            positive_integer("pictures", self.pictures)
+            if self.stages is not None:
+                positive_integer("stages", self.stages)
+        except ValueError as error:
+            raise WrongStudy(str(error)) from error
+
+
+def run_check(parts: Parts[SanityCheck]) -> str:
+    """Runs the check on one device, and writes its report; see ``write_sanity_report``.
+
+    Args:
+        parts: Of ``parse_study``; of the Trainer's arguments ``accelerator`` and ``devices`` count.
+
+    Returns:
+        The text to print.
+
+    Raises:
+        WrongStudy: More than one device; data, or a method, that does not fit.
+    """
+    study = parts.study
+    device = _device(parts.trainer)
+    data = SplitDataModule(parts.data, study.split, samples=study.samples)
+    silent = parts.trainer.get("enable_progress_bar") is False
+    try:
+        data.prepare_data()
+        data.setup("predict")
+        rows, images, target, batch_size = _samples(data, study)
+        with tqdm(desc="stages × methods", disable=silent) as bar:
+
+            def told(done: int, of: int) -> None:
+                bar.total = of
+                bar.update(done - bar.n)
+
+            curves = check_randomization(
+                parts.model.to(device),
+                images.to(device),
+                {e.name: saliency_method(e.method, **e.options) for e in study.entries},
+                target=target.to(device) if isinstance(target, Tensor) else target,
+                stages=study.stages,
+                seed=study.seed,
+                sample_ids=sample_ids(study.split, rows.tolist(), study.seed),
+                batch_size=batch_size,
+                pictures=study.pictures,
+                progress=told,
+            )
+    except (TypeError, ValueError) as error:
+        raise WrongStudy(str(error)) from error
+    mean, std = data.normalization or (None, None)
+    shown = unnormalized(images[: study.pictures], mean, std)
+    return write_sanity_report(curves, shown, Path(study.output))
+
+
+def _device(arguments: dict[str, Any]) -> torch.device:
+    with quiet():
+        trainer = pl.Trainer(
+            **{
+                "devices": 1, "logger": False, "enable_checkpointing": False,
+                "enable_model_summary": False, **arguments,
+            }
+        )  # fmt: skip
+    if trainer.world_size > 1:
+        raise WrongStudy(
+            f"The check runs on one device, got {trainer.world_size}. Set trainer.devices to 1."
+        )
+    return trainer.strategy.root_device
+
+
+def _samples(
+    data: SplitDataModule, study: SanityCheck
+) -> tuple[Tensor, Tensor, Tensor | int | None, int]:
+    """Row numbers (N,), images (N, C, H, W), the target, and the size of the largest batch."""
+    found = [numbered(batch, study.target) for batch in data.predict_dataloader()[0]]
+    rows, images, targets = zip(*found, strict=True)
+    labels = [target for target in targets if isinstance(target, Tensor)]
+    target = torch.cat(labels) if labels else targets[0]
+    return torch.cat(rows), torch.cat(images), target, max(map(len, rows))

@@ -1,0 +1,116 @@
+"""Class flipping: how far the removal of its evidence turns one class into another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from fullgrad_lightning.decomposition import Model
+from fullgrad_lightning.masking.ranking import rank_pixels
+from fullgrad_lightning.masking.replacement import Replacement
+from fullgrad_lightning.masking.selection import Selection
+from fullgrad_lightning.metrics.functional.perturbed_logits import (
+    ClassTarget,
+    checked_fractions,
+    classes_of,
+    logits_without,
+    of_classes,
+    two_classes,
+)
+
+
+class Flip(NamedTuple):
+    """What removing the evidence for class a and against class b does.
+
+    Attributes:
+        log_odds: (N,) float64, (z_a − z_b)(x) of the clean images, in nats.
+        change: (N, F) float64, (z_a − z_b)(x) − (z_a − z_b)(x′), in nats: positive towards b.
+        flipped: (N, F) bool, whether z_b > z_a then.
+        removed: (N, F) float64 in 0…1, the share of the pixels that were removed.
+    """
+
+    log_odds: Tensor
+    change: Tensor
+    flipped: Tensor
+    removed: Tensor
+
+
+def class_flipping(
+    model: Model,
+    images: Tensor,
+    evidence: Tensor,
+    fractions: Sequence[float],
+    *,
+    original: ClassTarget,
+    target: int | Tensor,
+    replacement: Replacement | None = None,
+    sample_ids: Tensor | Sequence[int] | None = None,
+    batch_size: int = 64,
+) -> Flip:
+    """The change of log-odds when the pixels that speak for a and against b are removed.
+
+        log p_a/p_b (x) − log p_a/p_b (x′) = (z_a − z_b)(x) − (z_a − z_b)(x′)
+
+    Shrikumar et al., "DeepLIFT", ICML 2017, §4.1, turn digits into others by it; Srinivas &
+    Fleuret 2019, §6, judge ψ. The pixels of highest evidence go first, and only those whose
+    evidence is positive: an image that has too few loses less than the fraction.
+
+    Args:
+        model: Returns logits (N, K); it runs in eval mode and is left exactly as it was. A single
+            logit stands for two classes, 0 where it is negative and 1 where it is positive.
+        images: (N, C, H, W) as the network gets them.
+        evidence: (N, 1, H, W) or (N, H, W) floating point, for a and against b. Of a saliency
+            method: its map of a minus its map of b.
+        fractions: F shares of all pixels, 0…1, in ascending order: the most that are removed.
+        original: a, the class that the image is taken from: an index, indices (N,), or ``None``,
+            the top class of each clean image.
+        target: b, the class that it is taken to: an index, or indices (N,).
+        replacement: What is put there; default: black, in images that were not normalised.
+        sample_ids: (N,) integers, which decide among pixels that tie, and the noise; ``None``: the
+            same for all.
+        batch_size: The most images that the network gets at once.
+
+    Raises:
+        TypeError, ValueError: An option out of range, inputs that do not fit (see ``logits_after``
+            and ``rank_pixels``), or a sample whose two classes are the same.
+
+    Examples:
+        >>> model = torch.nn.Flatten()  # three pixels, three logits
+        >>> images = evidence = torch.tensor([[[[3.0, 1.0, 0.0]]]])
+        >>> flip = class_flipping(model, images, evidence, [0.4, 1.0], original=0, target=1)
+        >>> flip.change, flip.removed
+        (tensor([[3., 2.]], dtype=torch.float64), tensor([[0.3333, 0.6667]], dtype=torch.float64))
+    """
+    shares = checked_fractions(fractions)
+    if target is None:
+        raise TypeError("target, the class to be turned into, must be an int or a tensor (N,).")
+    ranks = rank_pixels(evidence, [0] * len(evidence) if sample_ids is None else sample_ids)
+    if images.ndim != 4 or ranks.shape != (len(images), *images.shape[2:]):
+        raise ValueError(
+            "Images must be (N, C, H, W) and evidence (N, 1, H, W) or (N, H, W), got shapes "
+            f"{tuple(images.shape)} and {tuple(evidence.shape)}."
+        )
+    ranks = ranks.to(images.device)
+    positive = (evidence > 0).view(ranks.shape).to(images.device)
+    # Positive evidence has the first ranks: this is "the first k, but no more than are positive".
+    masks = [Selection(fraction=share).replaced(ranks) & positive for share in shares]
+    logits = two_classes(
+        logits_without(
+            model, images, [torch.zeros_like(positive), *masks], replacement or Replacement(),
+            sample_ids=sample_ids, batch_size=batch_size,
+        )
+    )  # fmt: skip
+    a, b = classes_of(logits[0], original), classes_of(logits[0], target)
+    if (a == b).any():
+        same = (a == b).nonzero().flatten().tolist()
+        raise ValueError(
+            f"original and target must be two classes, but are the same in {len(same)} of "
+            f"{len(images)} samples, first in number {same[0]}, class {int(a[same[0]])}."
+        )
+    log_odds = of_classes(logits, a) - of_classes(logits, b)
+    removed = torch.stack(masks, 1).flatten(2).double().mean(2)
+    after = log_odds[:, 1:]
+    return Flip(log_odds[:, 0], log_odds[:, :1] - after, after < 0, removed)

@@ -1,0 +1,1 @@
+"""Resumable results on disk: pixel ranks and per-sample curves."""

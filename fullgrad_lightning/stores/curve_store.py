@@ -1,0 +1,151 @@
+"""The scores of every sample, in one SQLite file for all methods: a kill loses a batch at most.
+
+Shapes: n rows, one for each sample; M numbers of a row.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fullgrad_lightning.stores.errors import DamagedStore, IncompleteStore, StoreMismatch
+from fullgrad_lightning.stores.manifest import as_json, differences
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WAIT = 120.0  # seconds, for other processes that write
+_TABLES = """
+CREATE TABLE IF NOT EXISTS series (name TEXT PRIMARY KEY, made_from TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS scores (
+    series TEXT, row INTEGER, numbers BLOB NOT NULL, PRIMARY KEY (series, row)
+) WITHOUT ROWID;
+"""
+
+
+class ScoreStore:
+    """One series of scores, such as those of one method; any number of processes may write it.
+
+    Args:
+        path: The file, of all series; it is made if need be.
+        series: Its name.
+        split: Name of the samples.
+        columns: Names of the curves, and how many numbers each has; M in all.
+        size: n.
+        made_from: All that determines the scores, as JSON has it.
+
+    Raises:
+        StoreMismatch: There is a series of this name that was made from something else.
+        DamagedStore: The file cannot be read.
+
+    Examples:
+        >>> import tempfile, torch
+        >>> path = Path(tempfile.mkdtemp(), "scores.sqlite")
+        >>> store = ScoreStore(path, "mine", split="test", columns={"a": 1, "b": 2}, size=2,
+        ...                    made_from={})
+        >>> store.write("test", torch.tensor([1]), torch.tensor([[0.5, 1.0, 2.0]]))
+        >>> store.missing("test")
+        array([0])
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        series: str,
+        *,
+        split: str,
+        columns: Mapping[str, int],
+        size: int,
+        made_from: Mapping[str, Any],
+    ) -> None:
+        self.path, self.series, self.split = path, series, split
+        self.columns, self.size = dict(columns), size
+        self._check({**as_json(made_from), "columns": self.columns, "size": size, "split": split})
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """n, by split."""
+        return {self.split: self.size}
+
+    def missing(self, split: str) -> NDArray[np.int64]:
+        """The rows that are not written, in rising order."""
+        with _opened(self.path) as file:
+            found = file.execute("SELECT row FROM scores WHERE series = ?", (self.series,))
+            written = np.zeros(self.size, dtype=bool)
+            written[[row for (row,) in found]] = True
+        return np.flatnonzero(~written)
+
+    def write(self, split: str, indices: Tensor | Sequence[int], values: Tensor) -> None:
+        """Writes rows, all of them or none.
+
+        Args:
+            split: The store's.
+            indices: (m,), the rows.
+            values: (m, M) numbers.
+        """
+        numbers = np.asarray(values.cpu(), dtype="<f8")
+        expected = (len(indices), sum(self.columns.values()))
+        assert numbers.shape == expected, f"{numbers.shape} is not {expected}"
+        rows = [
+            (self.series, int(i), one.tobytes()) for i, one in zip(indices, numbers, strict=True)
+        ]
+        with _opened(self.path) as file:
+            file.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?)", rows)
+
+    def finish(self) -> None:
+        """Nothing is left to do: what is written is on the disk."""
+
+    def read(self) -> dict[str, NDArray[np.float64]]:
+        """All scores by curve, each (n, its numbers).
+
+        Raises:
+            IncompleteStore: Rows are missing.
+        """
+        with _opened(self.path) as file:
+            query = "SELECT numbers FROM scores WHERE series = ? ORDER BY row"
+            rows = [row for (row,) in file.execute(query, (self.series,))]
+        if len(rows) < self.size:
+            raise IncompleteStore(
+                f"{self.path} has {len(rows)} of {self.size} rows of {self.series!r}. Run the same "
+                "command again: it computes what is missing."
+            )
+        numbers = np.frombuffer(b"".join(rows), dtype="<f8").reshape(self.size, -1)
+        ends = np.cumsum(list(self.columns.values()))
+        return dict(zip(self.columns, np.split(numbers, ends[:-1], axis=1), strict=True))
+
+    def _check(self, made_from: dict[str, Any]) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with _opened(self.path) as file:
+            for statement in _TABLES.split(";"):
+                file.execute(statement)
+            given = (self.series, json.dumps(made_from))
+            file.execute("INSERT OR IGNORE INTO series VALUES (?, ?)", given)
+            query = "SELECT made_from FROM series WHERE name = ?"
+            ((text,),) = file.execute(query, (self.series,)).fetchall()
+        differing = list(differences("made_from", json.loads(text), as_json(made_from)))
+        if differing:
+            raise StoreMismatch(
+                f"The scores {self.series!r} in {self.path} were made from something else: "
+                f"{'; '.join(differing)}. Give another output, or delete this one."
+            )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """The file in one transaction. Not kept open: connections do not survive a fork."""
+    try:
+        with closing(sqlite3.connect(path, timeout=WAIT)) as file, file:
+            file.execute("BEGIN IMMEDIATE")
+            yield file
+    except sqlite3.DatabaseError as error:
+        raise DamagedStore(
+            f"{path} cannot be read or written ({error}). If it is damaged, delete it and run the "
+            "same command again: scores are computed anew, maps are kept."
+        ) from error

@@ -1,0 +1,25 @@
+"""The grids in examples/: every class and option exists, and the head has the command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fullgrad_lightning.evaluation.roar.components import load_grid, make
+from fullgrad_lightning.evaluation.roar.planning import jobs_of
+from fullgrad_lightning.saliency.registry import saliency_method
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+CELLS = {"roar_cifar100": 3 + 6 * 5 * 3, "roar_fashion_mnist": 3 + (2 * 3 + 5) * 5}
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("roar_*.yaml")))
+def test_an_example(name: str, tmp_path: Path) -> None:
+    path = EXAMPLES / f"{name}.yaml"
+    assert f"fullgrad roar run --config examples/{path.name}" in path.read_text()
+    grid = load_grid(path, output=tmp_path)
+    make(grid.data, grid.model, grid.trainer)
+    for entry in grid.entries:
+        saliency_method(entry.method, **entry.options)
+    assert sum(job.is_cell for job in jobs_of(grid)) == CELLS[name]

@@ -1,0 +1,51 @@
+"""Labels that fit, in a font that has their letters."""
+
+from __future__ import annotations
+
+import pytest
+
+from fullgrad_lightning.saliency.registry import saliency_methods
+from fullgrad_lightning.visualization import display_name
+from fullgrad_lightning.visualization.fonts import font, shortened, wrapped
+
+LETTERS = font(20)
+NAME = "features.denseblock1.denselayer2.norm1"
+
+
+@pytest.mark.parametrize("letter", "é ü ß ñ × · … ° λ ∇ Ж % → —".split())
+def test_the_font_has_the_letters_of_labels(letter: str) -> None:
+    missing = LETTERS.getmask("\ue123")
+    assert bytes(LETTERS.getmask(letter)) != bytes(missing)
+
+
+@pytest.mark.parametrize("width", [30, 77, 150, 300])
+def test_as_much_as_fits(width: int) -> None:
+    start, end = (shortened(NAME, width, LETTERS, keep=keep) for keep in ("start", "end"))
+    assert start.endswith("…") and NAME.startswith(start[:-1])
+    assert end.startswith("…") and NAME.endswith(end[1:])
+    assert max(LETTERS.getlength(start), LETTERS.getlength(end)) <= width
+    longer = NAME[: len(start)] + "…"
+    assert LETTERS.getlength(longer) > width
+
+
+def test_what_fits_is_left_alone() -> None:
+    assert shortened("cat", 300, LETTERS) == "cat"
+    assert shortened("a\nline  break", 300, LETTERS) == "a line break"
+    assert shortened("cat", 0, LETTERS) == "…"
+    assert shortened("", 0, LETTERS) == ""
+
+
+def test_headings_take_two_lines() -> None:
+    assert wrapped("Integrated gradients", 300, LETTERS) == ["Integrated gradients"]
+    assert wrapped("Integrated gradients", 120, LETTERS) == ["Integrated", "gradients"]
+    assert wrapped("one two three four", 90, LETTERS) == ["one two", "three f…"]
+    assert wrapped("Integrated gradients", 80, LETTERS)[1].startswith("grad")
+    assert wrapped(NAME, 100, LETTERS, keep="end")[0].endswith("norm1")
+    assert wrapped("", 100, LETTERS) == []
+
+
+def test_every_method_has_a_heading_of_its_own() -> None:
+    names = [display_name(method) for method in saliency_methods()]
+    assert len(set(names)) == len(names)
+    assert all(name[0].isupper() and "_" not in name for name in names)
+    assert display_name("A heading of one's own") == "A heading of one's own"
