@@ -19,7 +19,7 @@ from torch import Tensor
 
 from fullgrad_lightning.masking.fills import Fill, fill
 from fullgrad_lightning.masking.ranking import rank_pixels
-from fullgrad_lightning.masking.selection import Selection
+from fullgrad_lightning.masking.selection import PixelSelection
 
 SIZES = ((1, 28), (3, 32), (3, 64), (3, 224))
 FRACTIONS = (0.1, 0.5, 0.9)
@@ -62,7 +62,7 @@ def main() -> None:
             ranks = rank_pixels(saliency, [0])
             ranking = milliseconds(lambda m=saliency: rank_pixels(m, [0]), repeats)
             for fraction in FRACTIONS:
-                select = Selection(fraction=fraction)
+                select = PixelSelection(fraction=fraction)
                 replaced = select.replaced(ranks)
                 found = [ranking, milliseconds(lambda s=select, r=ranks: s.replaced(r), repeats)]
                 for how in get_args(Fill):

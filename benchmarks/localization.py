@@ -26,8 +26,8 @@ from fullgrad_lightning.evaluation.reports.tables import Table, as_markdown, as_
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 from fullgrad_lightning.models.texture_classifier import TextureClassifier
 from fullgrad_lightning.saliency.base import SaliencyMethod
-from fullgrad_lightning.utilities.files import write_whole
-from fullgrad_lightning.utilities.lightning_messages import quiet
+from fullgrad_lightning.utilities.files import atomic_write
+from fullgrad_lightning.utilities.lightning_messages import suppress_lightning_messages
 
 SIZES = {"train_size": 1000, "val_size": 500, "batch_size": 32}  # those of `fullgrad demo`
 EPOCHS = 8
@@ -171,13 +171,15 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--write", type=Path, help="also write the table into this page")
     options = parser.parse_args()
-    with quiet((".*does not have many workers", "GPU available but not used")):
+    with suppress_lightning_messages(
+        (".*does not have many workers", "GPU available but not used")
+    ):
         found = measure(options.seeds, options.epochs)
     print(as_text(table(found)))
     if options.write:
         page = options.write.read_text(encoding="utf-8")
         content = section(found, options.seeds, options.epochs)
-        write_whole(options.write, replaced(page, content))
+        atomic_write(options.write, replaced(page, content))
 
 
 if __name__ == "__main__":

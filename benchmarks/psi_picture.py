@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks import psi_tasks as tasks
-from fullgrad_lightning.masking.replacement import Replacement
+from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.metrics import class_flipping
 from fullgrad_lightning.metrics.functional.class_flipping import Flip
 from fullgrad_lightning.visualization import heatmap, unnormalized
@@ -36,7 +36,7 @@ def draw(
 def row(network: nn.Module, x: Tensor, pair: tuple[int, int], names: Sequence[str]) -> Row:
     """The image, the signed evidence, and the image without its strongest, by evidence."""
     a, b = pair
-    black, evidences = Replacement(mean=tasks.MEAN, std=tasks.STD), tasks.evidences()
+    black, evidences = PixelReplacer(mean=tasks.MEAN, std=tasks.STD), tasks.evidences()
 
     def flipped(x: Tensor, evidence: Tensor) -> Flip:
         return class_flipping(

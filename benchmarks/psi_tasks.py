@@ -17,8 +17,8 @@ from examples.mobilenet_v1 import mobilenet_v1_025
 from fullgrad_lightning.datamodules.transforms import evaluation_transform
 from fullgrad_lightning.evaluation.reports.tables import percent
 from fullgrad_lightning.masking.ranking import rank_pixels
-from fullgrad_lightning.masking.replacement import Replacement
-from fullgrad_lightning.masking.selection import Selection
+from fullgrad_lightning.masking.replacement import PixelReplacer
+from fullgrad_lightning.masking.selection import PixelSelection
 from fullgrad_lightning.metrics import ClassFlipping, PixelPerturbation, pixel_perturbation
 
 PSI = ("paper", "signed", "abs")
@@ -143,7 +143,7 @@ def is_clothing(x: Tensor) -> Tensor:
 
 def removed_by(evidence: Tensor, sample_ids: Sequence[int]) -> Tensor:
     """The pixels that class flipping removes at most, (N, H, W) bool."""
-    first = Selection(fraction=MOST).replaced(rank_pixels(evidence, sample_ids))
+    first = PixelSelection(fraction=MOST).replaced(rank_pixels(evidence, sample_ids))
     return first & (evidence[:, 0] > 0)
 
 
@@ -188,7 +188,7 @@ def photographs_perturbed(folder: Path, weights: Path, count: int) -> dict[str, 
     network = mobilenet_v1_025()
     network.load_state_dict(torch.load(weights, weights_only=True))
     network.eval().requires_grad_(False)
-    black = Replacement(mean=PHOTO_MEAN, std=PHOTO_STD)
+    black = PixelReplacer(mean=PHOTO_MEAN, std=PHOTO_STD)
     found: dict[str, Scores] = {}
     for images, numbers in photograph_batches(folder, count):
         for name, method in map_methods().items():

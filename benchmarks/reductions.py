@@ -17,7 +17,7 @@ from torch import Tensor
 
 from benchmarks.saliency import seconds
 from fullgrad_lightning.saliency.postprocess import PRESETS
-from fullgrad_lightning.saliency.tensor_chunks import Scratch
+from fullgrad_lightning.saliency.tensor_chunks import WorkBuffer
 
 SHAPES = (
     (8, 32, 112, 112), (8, 96, 112, 112), (8, 144, 56, 56), (8, 384, 14, 14), (8, 1280, 7, 7),
@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=9)
     repeats = parser.parse_args().repeats
-    scratch = Scratch()
+    scratch = WorkBuffer()
     ways = {
         "fullgrad": lambda g: PRESETS["paper"].reduce(g, None, scratch).flatten(2),
         "literal": literal,

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import yaml
 
-from fullgrad_lightning.evaluation.roar.grid_state import Ledger
+from fullgrad_lightning.evaluation.roar.grid_state import GridState
 from fullgrad_lightning.evaluation.roar.jobs import CELLS, MAPS
 from fullgrad_lightning.utilities.locks import is_locked, owner
 
@@ -58,7 +58,7 @@ def start(output: Path) -> subprocess.Popen[bytes]:
 
 def table(output: Path) -> Table:
     """Accuracy and loss of each cell."""
-    results = {cell.folder.name: cell.result for cell in Ledger(output).cells()}
+    results = {cell.folder.name: cell.result for cell in GridState(output).cells()}
     return {
         name: (result["test_accuracy"], result["test_loss"])
         for name, result in results.items()

@@ -19,8 +19,8 @@ import torch
 
 import fullgrad_lightning as fgl
 from fullgrad_lightning.datamodules.shapes.datamodule import ShapesDataset
-from fullgrad_lightning.evaluation.roar.config import Grid
-from fullgrad_lightning.evaluation.roar.grid_state import Ledger
+from fullgrad_lightning.evaluation.roar.config import GridConfig
+from fullgrad_lightning.evaluation.roar.grid_state import GridState
 from fullgrad_lightning.evaluation.roar.report import write_report
 from fullgrad_lightning.evaluation.roar.scheduler import run_grid
 from fullgrad_lightning.masking.ranking import rank_pixels
@@ -47,7 +47,7 @@ def planted_store(folder: Path, base: fgl.ShapesDataModule, sign: int) -> str:
     return str(folder)
 
 
-def grid_of(output: Path, class_by: str, seeds: list[int]) -> Grid:
+def grid_of(output: Path, class_by: str, seeds: list[int]) -> GridConfig:
     """The grid of one kind of class."""
     options: dict[str, Any] = {**SIZES, "class_by": class_by, "batch_size": 32}
     base = fgl.ShapesDataModule(**options)
@@ -55,7 +55,7 @@ def grid_of(output: Path, class_by: str, seeds: list[int]) -> Grid:
         name: planted_store(output / f"planted_{class_by}" / name, base, sign)
         for name, sign in (("object", 1), ("background", -1))
     }
-    return Grid(
+    return GridConfig(
         methods={
             "object": {"store": stores["object"]},
             "background": {"store": stores["background"]},
@@ -80,7 +80,7 @@ def main() -> None:
     for class_by in ("texture", "shape"):
         grid = grid_of(options.output, class_by, options.seeds)
         run_grid(grid, jobs=options.jobs)
-        print(f"The class is the object's {class_by}:\n\n{write_report(Ledger(grid.output))}")
+        print(f"The class is the object's {class_by}:\n\n{write_report(GridState(grid.output))}")
 
 
 if __name__ == "__main__":

@@ -18,10 +18,10 @@ from torchvision.transforms.functional import to_pil_image
 
 import fullgrad_lightning as fgl
 from fullgrad_lightning.cli.parser import COMMANDS, STUDIES, TRAINING, command_line
-from fullgrad_lightning.evaluation.perturbation.config import PerturbationBenchmark
-from fullgrad_lightning.evaluation.sanity.config import SanityCheck
+from fullgrad_lightning.evaluation.perturbation.config import PerturbationConfig
+from fullgrad_lightning.evaluation.sanity.config import SanityConfig
 
-ASK = {"perturb": PerturbationBenchmark, "sanity": SanityCheck}
+ASK = {"perturb": PerturbationConfig, "sanity": SanityConfig}
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OTHERS = [ROOT / page for page in ("ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md")]

@@ -11,10 +11,10 @@ from torch import Tensor
 from fullgrad_lightning.callbacks.base import batches
 from fullgrad_lightning.callbacks.base.perturbation_run import Perturbing
 from fullgrad_lightning.callbacks.base.trainer_access import (
+    check_unsharded,
     loader_suffix,
-    log_numbers,
+    log_scalars,
     normalization,
-    refuse_sharded,
     size_of_watched,
 )
 from fullgrad_lightning.callbacks.fullgrad_monitor.options import loader_option
@@ -122,7 +122,7 @@ class PixelPerturbationMonitor(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuses what cannot work, before anything has run."""
-        refuse_sharded(trainer, self)
+        check_unsharded(trainer, self)
         for other in trainer.callbacks:  # type: ignore[attr-defined]
             same = isinstance(other, PixelPerturbationMonitor) and other is not self
             if same and other.dataloader_idx == self.dataloader_idx:
@@ -154,7 +154,7 @@ class PixelPerturbationMonitor(pl.Callback):
         if perturbing is None or trainer.sanity_checking:
             return
         suffix = loader_suffix(trainer, self.dataloader_idx)
-        log_numbers(pl_module, perturbing.numbers(), suffix)
+        log_scalars(pl_module, perturbing.numbers(), suffix)
 
     def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._begin(trainer, pl_module, "perturbation_test")

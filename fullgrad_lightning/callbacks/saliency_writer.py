@@ -9,12 +9,12 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 import fullgrad_lightning
-from fullgrad_lightning.callbacks.base.prediction_writer import RowWriter
+from fullgrad_lightning.callbacks.base.prediction_writer import ResumablePredictionWriter
 from fullgrad_lightning.masking.ranking import rank_pixels
 from fullgrad_lightning.stores.rank_store import RankStore
 
 
-class SaliencyWriter(RowWriter):
+class SaliencyWriter(ResumablePredictionWriter):
     """Writes the ranks of the pixels of all images of a ``ROARDataModule`` into a ``RankStore``.
 
     ``trainer.predict(SaliencyPredictor(…), datamodule=ROARDataModule(…))`` computes the rows that

@@ -16,7 +16,7 @@ from fullgrad_lightning.cli.demo_summary import History, report
 from fullgrad_lightning.datamodules import ShapesDataModule
 from fullgrad_lightning.datamodules.shapes.datamodule import ShapesDataset
 from fullgrad_lightning.models.texture_classifier import TextureClassifier
-from fullgrad_lightning.utilities.lightning_messages import quiet
+from fullgrad_lightning.utilities.lightning_messages import suppress_lightning_messages
 
 EPOCHS, FAST_EPOCHS = 8, 2
 # What Lightning and torch say that is of no consequence here: why, and how the message begins.
@@ -45,7 +45,7 @@ def demo(options: argparse.Namespace) -> None:
     model = TextureClassifier(data.num_classes)
     board = TensorBoardLogger(options.output, name="")
     history = History()
-    with quiet(_KNOWN.values()):
+    with suppress_lightning_messages(_KNOWN.values()):
         trainer = pl.Trainer(
             max_epochs=options.epochs or (FAST_EPOCHS if options.fast else EPOCHS),
             accelerator=options.accelerator,
@@ -70,5 +70,5 @@ def demo(options: argparse.Namespace) -> None:
     seconds = time.monotonic() - started
     print(report(history, covered, Path(board.log_dir), options.output, seconds), flush=True)
     if options.roar:
-        with quiet(_KNOWN.values()):
+        with suppress_lightning_messages(_KNOWN.values()):
             print(demo_roar(options, Path(board.log_dir) / "roar"))

@@ -6,8 +6,8 @@ import argparse
 import os
 from pathlib import Path
 
-from fullgrad_lightning.evaluation.roar.config import Grid
-from fullgrad_lightning.evaluation.roar.grid_state import Ledger
+from fullgrad_lightning.evaluation.roar.config import GridConfig
+from fullgrad_lightning.evaluation.roar.grid_state import GridState
 from fullgrad_lightning.evaluation.roar.report import write_report
 from fullgrad_lightning.evaluation.roar.scheduler import run_grid
 
@@ -26,7 +26,7 @@ def demo_roar(options: argparse.Namespace, folder: Path) -> str:
     Returns:
         The text to print.
     """
-    grid = Grid(
+    grid = GridConfig(
         methods={"fullgrad": {"options": {"postprocess": "abs"}}, "random": {}},
         fractions=FRACTIONS[-1:] if options.fast else FRACTIONS,
         seeds=[options.seed],
@@ -51,7 +51,7 @@ def demo_roar(options: argparse.Namespace, folder: Path) -> str:
         "Is the explanation true? Networks were trained anew without the pixels that it names,\n"
         "and without random ones. If those pixels mattered, accuracy falls below that of random:"
     )
-    told = write_report(Ledger(folder))
+    told = write_report(GridState(folder))
     look = (
         "Look at the curves, and at what was taken away:\n"
         f"  {folder / 'report' / 'accuracy.png'}\n  {folder / 'report' / 'masked_images.png'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fullgrad_lightning.evaluation.roar.grid_state import Ledger
+from fullgrad_lightning.evaluation.roar.grid_state import GridState
 from fullgrad_lightning.utilities.locks import FolderInUse
 
 
@@ -21,7 +21,7 @@ def roar(options: argparse.Namespace) -> int:
     try:
         if options.action == "run":
             return _run(options)
-        ledger = Ledger(options.folder)
+        ledger = GridState(options.folder)
     except (FileNotFoundError, FolderInUse) as error:
         return _refused(error)
     print(ledger.table() if options.action == "status" else _report(ledger))
@@ -30,22 +30,22 @@ def roar(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from fullgrad_lightning.evaluation.roar.components import load_grid
-    from fullgrad_lightning.evaluation.roar.config import WrongGrid
+    from fullgrad_lightning.evaluation.roar.config import ConfigError
     from fullgrad_lightning.evaluation.roar.scheduler import run_grid
 
     try:
         grid = load_grid(options.config, output=options.output)
         well = run_grid(grid, jobs=options.jobs)
-    except WrongGrid as error:
+    except ConfigError as error:
         return _refused(error)
-    ledger = Ledger(grid.output)
+    ledger = GridState(grid.output)
     print(_report(ledger))
     if not well:
         print(ledger.table(), file=sys.stderr)
     return 0 if well else 1
 
 
-def _report(ledger: Ledger) -> str:
+def _report(ledger: GridState) -> str:
     from fullgrad_lightning.evaluation.roar.report import write_report
 
     return write_report(ledger)

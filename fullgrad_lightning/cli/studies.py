@@ -6,10 +6,10 @@ import sys
 from collections.abc import Sequence
 
 from fullgrad_lightning.evaluation.components import parse_study
-from fullgrad_lightning.evaluation.config import WrongStudy
-from fullgrad_lightning.evaluation.perturbation.config import PerturbationBenchmark
+from fullgrad_lightning.evaluation.config import ConfigError
+from fullgrad_lightning.evaluation.perturbation.config import PerturbationConfig
 from fullgrad_lightning.evaluation.perturbation.run import run_benchmark
-from fullgrad_lightning.evaluation.sanity.config import SanityCheck, run_check
+from fullgrad_lightning.evaluation.sanity.config import SanityConfig, run_check
 from fullgrad_lightning.stores.errors import StoreError
 from fullgrad_lightning.utilities.locks import FolderInUse
 
@@ -21,8 +21,8 @@ def perturb(arguments: Sequence[str]) -> int:
         0; 2 if something is wrong with what was asked.
     """
     try:
-        told = run_benchmark(parse_study(PerturbationBenchmark, arguments, "perturb"))
-    except (WrongStudy, StoreError, FolderInUse) as error:
+        told = run_benchmark(parse_study(PerturbationConfig, arguments, "perturb"))
+    except (ConfigError, StoreError, FolderInUse) as error:
         print(f"fullgrad perturb: {error}", file=sys.stderr)
         return 2
     if told:
@@ -37,8 +37,8 @@ def sanity(arguments: Sequence[str]) -> int:
         0; 2 if something is wrong with what was asked.
     """
     try:
-        told = run_check(parse_study(SanityCheck, arguments, "sanity"))
-    except WrongStudy as error:
+        told = run_check(parse_study(SanityConfig, arguments, "sanity"))
+    except ConfigError as error:
         print(f"fullgrad sanity: {error}", file=sys.stderr)
         return 2
     print(f"\n{told}")

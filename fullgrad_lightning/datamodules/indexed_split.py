@@ -19,7 +19,7 @@ STAGES = {"val": "validate", "test": "test", "predict": "predict"}
 _REMEDY = " Samples to be explained must be the same every time, and of one size."
 
 
-class SplitDataModule(pl.LightningDataModule):
+class IndexedSplitDataModule(pl.LightningDataModule):
     """The samples of one split of another data module, in order, as batches that know their rows.
 
     What ``SaliencyPredictor`` with a ``SaliencyWriter`` takes, of data that is evaluated only; a
@@ -37,7 +37,7 @@ class SplitDataModule(pl.LightningDataModule):
 
     Examples:
         >>> from fullgrad_lightning.datamodules import ShapesDataModule
-        >>> data = SplitDataModule(ShapesDataModule(train_size=8), "test", samples=5)
+        >>> data = IndexedSplitDataModule(ShapesDataModule(train_size=8), "test", samples=5)
         >>> data.setup("predict")
         >>> data.sizes, data.image_shape
         ({'test': 5}, (3, 32, 32))

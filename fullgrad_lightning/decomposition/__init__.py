@@ -14,7 +14,7 @@ from fullgrad_lightning.decomposition.full_gradients import (
     FullGradients,
     full_gradients,
 )
-from fullgrad_lightning.decomposition.isolation import undisturbed
+from fullgrad_lightning.decomposition.isolation import isolate_model
 from fullgrad_lightning.decomposition.target import Target, explained_scalar
 from fullgrad_lightning.decomposition.tracing.sites import Site
 
@@ -29,6 +29,6 @@ __all__ = [
     "attribution_budget",
     "explained_scalar",
     "full_gradients",
+    "isolate_model",
     "local_residuals",
-    "undisturbed",
 ]

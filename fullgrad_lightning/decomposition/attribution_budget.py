@@ -9,11 +9,16 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition.axes.axis import SAMPLE, axes_of_input
-from fullgrad_lightning.decomposition.bias_gradients import Model, Pass, run, whole_or_one_by_one
+from fullgrad_lightning.decomposition.bias_gradients import (
+    Model,
+    PassResult,
+    stream_bias_gradients,
+    whole_or_one_by_one,
+)
 from fullgrad_lightning.decomposition.completeness import report_incompleteness
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind
 from fullgrad_lightning.decomposition.target import Target
-from fullgrad_lightning.decomposition.tracing.pending_bias import Record, inner_product
+from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, inner_product
 from fullgrad_lightning.decomposition.tracing.sites import Site
 
 
@@ -117,14 +122,14 @@ class BudgetTerms:
     def wants(self, op: str, kind: Kind) -> bool:
         return True
 
-    def receive(self, record: Record, gradient: Tensor) -> None:
+    def receive(self, record: PendingBias, gradient: Tensor) -> None:
         bias = record.bias(gradient)
         self.terms[record.site] = inner_product(gradient, bias, record.site.sample_axis)
 
     def receive_unlocalized(self, site: Site, term: Tensor) -> None:
         self.terms[site] = term
 
-    def budget(self, x: Tensor, done: Pass) -> AttributionBudget:
+    def budget(self, x: Tensor, done: PassResult) -> AttributionBudget:
         """The terms in the order of execution, with those of the output and the input."""
         terms = sorted(self.terms.items(), key=lambda item: item[0].position)
         return AttributionBudget(
@@ -149,7 +154,7 @@ def join_budgets(budgets: Sequence[AttributionBudget]) -> AttributionBudget:
 
 def _budget(model: Model, x: Tensor, target: Target) -> AttributionBudget:
     consumer = BudgetTerms()
-    return consumer.budget(x, run(model, x, target, consumer))
+    return consumer.budget(x, stream_bias_gradients(model, x, target, consumer))
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-from fullgrad_lightning.decomposition.isolation import undisturbed
+from fullgrad_lightning.decomposition.isolation import isolate_model
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind, Rules, bias_rule
 from fullgrad_lightning.decomposition.operations.linearization import NotLocalizable
 from fullgrad_lightning.decomposition.target import (
@@ -19,8 +19,8 @@ from fullgrad_lightning.decomposition.target import (
     validate_target,
 )
 from fullgrad_lightning.decomposition.tracing.autograd_graph import is_view
-from fullgrad_lightning.decomposition.tracing.opaque_regions import watch_unseen
-from fullgrad_lightning.decomposition.tracing.pending_bias import Record, SampleAxisLost
+from fullgrad_lightning.decomposition.tracing.opaque_regions import hook_opaque_regions
+from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, SampleAxisLost
 from fullgrad_lightning.decomposition.tracing.sites import Site
 from fullgrad_lightning.decomposition.tracing.tracer import Tracer
 from fullgrad_lightning.decomposition.validation import validate_input, validate_model
@@ -28,14 +28,14 @@ from fullgrad_lightning.decomposition.validation import validate_input, validate
 Model = nn.Module | Callable[[Tensor], object]
 
 
-class Consumer(Protocol):
+class BiasGradientHandler(Protocol):
     """What is done with the bias-gradients of one pass. They arrive in the order of the backward
     pass and are gone afterwards: reduce them at once."""
 
     def wants(self, op: str, kind: Kind) -> bool:
         """Whether the biases of such sites are asked for; the others cost nothing."""
 
-    def receive(self, record: Record, gradient: Tensor) -> None:
+    def receive(self, record: PendingBias, gradient: Tensor) -> None:
         """Takes ∂f/∂y of ``record.site``; its b is ``record.bias(gradient)``."""
 
     def receive_unlocalized(self, site: Site, term: Tensor) -> None:
@@ -43,7 +43,7 @@ class Consumer(Protocol):
 
 
 @dataclass(frozen=True)
-class Pass:
+class PassResult:
     """What every consumer needs beside the biases.
 
     Attributes:
@@ -55,15 +55,15 @@ class Pass:
     input_gradient: Tensor
 
 
-def run(
+def stream_bias_gradients(
     model: Model,
     x: Tensor,
     target: Target,
-    consumer: Consumer,
+    consumer: BiasGradientHandler,
     *,
     rules: Rules = bias_rule,
     everything: bool = False,
-) -> Pass:
+) -> PassResult:
     """Streams the bias-gradients of f at x to a consumer.
 
     Args:
@@ -84,7 +84,7 @@ def run(
     x, frozen = x.detach(), True
     while True:
         try:
-            with undisturbed(model, x, frozen=frozen):
+            with isolate_model(model, x, frozen=frozen):
                 done = _attempt(model, x, target, consumer, rules, everything)
         except RuntimeError as error:
             if not frozen or "does not require grad" not in str(error):
@@ -118,8 +118,13 @@ def whole_or_one_by_one(
 
 
 def _attempt(
-    model: Model, x: Tensor, target: Target, consumer: Consumer, rules: Rules, everything: bool
-) -> Pass | None:
+    model: Model,
+    x: Tensor,
+    target: Target,
+    consumer: BiasGradientHandler,
+    rules: Rules,
+    everything: bool,
+) -> PassResult | None:
     leaf = x.clone().requires_grad_()
     tracer = Tracer(leaf, consumer.wants, rules, everything=everything)
     f = _watched_forward(model, x.shape[0], target, tracer)
@@ -142,19 +147,19 @@ def _watched_forward(model: Model, n: int, target: Target, tracer: Tracer) -> Te
     return f
 
 
-def _backward(f: Tensor, x: Tensor, tracer: Tracer, consumer: Consumer) -> Pass:
+def _backward(f: Tensor, x: Tensor, tracer: Tracer, consumer: BiasGradientHandler) -> PassResult:
     for record in tracer.records:
         record.when_gradient_arrives(_deliver_to(consumer))
-    finish = watch_unseen(tracer, consumer.receive_unlocalized)
+    finish = hook_opaque_regions(tracer, consumer.receive_unlocalized)
     (gradient,) = torch.autograd.grad(f.sum(), x, allow_unused=True)
     finish()
     if gradient is None:  # a derivative that is zero everywhere, and undefined to autograd
         gradient = torch.zeros_like(x)
-    return Pass(f.detach(), gradient)
+    return PassResult(f.detach(), gradient)
 
 
-def _deliver_to(consumer: Consumer) -> Callable[[Record, Tensor], None]:
-    def deliver(record: Record, gradient: Tensor) -> None:
+def _deliver_to(consumer: BiasGradientHandler) -> Callable[[PendingBias, Tensor], None]:
+    def deliver(record: PendingBias, gradient: Tensor) -> None:
         try:
             consumer.receive(record, gradient)
         except NotLocalizable:

@@ -9,12 +9,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.bias_gradients import Model, run
+from fullgrad_lightning.decomposition.bias_gradients import Model, stream_bias_gradients
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind, Rule, bias_rule
-from fullgrad_lightning.decomposition.operations.op_call import Call
+from fullgrad_lightning.decomposition.operations.op_call import OpCall
 from fullgrad_lightning.decomposition.target import Target
 from fullgrad_lightning.decomposition.tracing.pending_bias import (
-    Record,
+    PendingBias,
     SampleAxisLost,
     inner_product,
 )
@@ -66,7 +66,7 @@ def local_residuals(model: Model, x: Tensor, target: Target = None) -> list[tupl
     """
     consumer = _Audit()
     with suppress(SampleAxisLost):  # what was reached so far is still told
-        run(model, x, target, consumer, rules=_rule_for_all, everything=True)
+        stream_bias_gradients(model, x, target, consumer, rules=_rule_for_all, everything=True)
     found = [(site, residual) for site, residual in consumer.residuals.items() if residual > 0]
     return sorted(found, key=lambda item: -item[1])
 
@@ -78,7 +78,7 @@ class _Audit:
     def wants(self, op: str, kind: Kind) -> bool:
         return True
 
-    def receive(self, record: Record, gradient: Tensor) -> None:
+    def receive(self, record: PendingBias, gradient: Tensor) -> None:
         bias = record.bias(gradient).expand_as(gradient)
         claimed = inner_product(gradient, bias, record.site.sample_axis)
         implied = record.unlocalized_term(gradient)
@@ -88,7 +88,7 @@ class _Audit:
         pass  # true by construction
 
 
-def _rule_for_all(call: Call) -> Rule:
+def _rule_for_all(call: OpCall) -> Rule:
     rule = bias_rule(call)
     if rule is None:
         return Rule("constant", lambda frozen, _output: torch.zeros(()), keeps="values")

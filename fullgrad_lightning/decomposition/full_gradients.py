@@ -14,11 +14,15 @@ from fullgrad_lightning.decomposition.attribution_budget import (
     join_budgets,
 )
 from fullgrad_lightning.decomposition.axes.spatial_layout import Spatial
-from fullgrad_lightning.decomposition.bias_gradients import Model, run, whole_or_one_by_one
+from fullgrad_lightning.decomposition.bias_gradients import (
+    Model,
+    stream_bias_gradients,
+    whole_or_one_by_one,
+)
 from fullgrad_lightning.decomposition.completeness import report_incompleteness
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind
 from fullgrad_lightning.decomposition.target import Target
-from fullgrad_lightning.decomposition.tracing.pending_bias import Record, pairing, per_sample
+from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, pairing, per_sample
 from fullgrad_lightning.decomposition.tracing.sites import Site
 
 
@@ -103,7 +107,7 @@ class _Collector(BudgetTerms):
         super().__init__()
         self.gradients: dict[str, BiasGradient] = {}
 
-    def receive(self, record: Record, gradient: Tensor) -> None:
+    def receive(self, record: PendingBias, gradient: Tensor) -> None:
         site, values = record.site, pairing(gradient, record.bias(gradient))
         self.terms[site] = per_sample(values, site.sample_axis)
         self.gradients[site.name] = BiasGradient(values, site.kind, site.spatial)
@@ -115,7 +119,7 @@ class _Collector(BudgetTerms):
 
 def _full(model: Model, x: Tensor, target: Target) -> FullGradients:
     consumer = _Collector()
-    done = run(model, x, target, consumer)
+    done = stream_bias_gradients(model, x, target, consumer)
     budget = consumer.budget(x, done)
     gradients = {name: consumer.gradients[name] for name in budget.sites}
     return FullGradients(

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 
 @contextmanager
-def undisturbed(model: object, x: Tensor, *, frozen: bool = True) -> Iterator[None]:
+def isolate_model(model: object, x: Tensor, *, frozen: bool = True) -> Iterator[None]:
     """Runs a network in eval mode with frozen parameters and gradients on, and leaves no trace.
 
     Training flags of every submodule, ``requires_grad`` of every parameter, buffers, the random

@@ -6,7 +6,7 @@ import re
 import textwrap
 
 
-def of_class(text: str) -> str:
+def shorten_class_error(text: str) -> str:
     """What is wrong with a class, without the other types that jsonargparse tries besides.
 
     Args:

@@ -15,11 +15,11 @@ from torch import nn
 
 # Imported so that classes are found by name alone, as `fullgrad fit` finds them.
 from fullgrad_lightning import callbacks, datamodules, models  # noqa: F401
-from fullgrad_lightning.evaluation.class_errors import of_class
-from fullgrad_lightning.evaluation.config import Study, WrongStudy
+from fullgrad_lightning.evaluation.class_errors import shorten_class_error
+from fullgrad_lightning.evaluation.config import ConfigError, EvaluationConfig
 from fullgrad_lightning.models.checkpoints import load_weights
 
-S = TypeVar("S", bound=Study)
+S = TypeVar("S", bound=EvaluationConfig)
 # What a study sets itself, and why.
 _OWNED = {
     "logger": "a study writes its report to output",
@@ -32,7 +32,7 @@ _OWNED = {
 
 
 @dataclass(frozen=True)
-class Parts(Generic[S]):
+class Components(Generic[S]):
     """What a study works with.
 
     Args:
@@ -48,7 +48,7 @@ class Parts(Generic[S]):
     trainer: dict[str, Any]
 
 
-def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[S]:
+def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Components[S]:
     """Reads ``--config FILE``, ``--model``, ``--data``, ``--trainer.…`` and the options of a study.
 
     Args:
@@ -59,7 +59,7 @@ def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[
 
     Raises:
         SystemExit: After ``--help``, and for arguments that cannot be read (2).
-        WrongStudy: What is wrong with the study, its model, data or checkpoint.
+        ConfigError: What is wrong with the study, its model, data or checkpoint.
     """
     parser = _Parser(
         prog=f"fullgrad {command}",
@@ -79,7 +79,7 @@ def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[
     given = {key for key, value in values.trainer.items() if value != usual[key]}
     for name, reason in _OWNED.items():
         if name in given:
-            raise WrongStudy(f"trainer.{name} cannot be set: {reason}.")
+            raise ConfigError(f"trainer.{name} cannot be set: {reason}.")
     torch.manual_seed(study.seed)  # weights that nothing loads are the same in every process
     try:
         made = parser.instantiate_classes(values)
@@ -87,7 +87,7 @@ def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[
         # jsonargparse tells of all that it tried; the cause is what the class said.
         cause = error.__cause__ or error
         text = f"a download failed ({cause})" if isinstance(cause, URLError) else str(cause)
-        raise WrongStudy(text) from error
+        raise ConfigError(text) from error
     try:
         if study.checkpoint is not None:
             load_weights(made.model, study.checkpoint)
@@ -97,13 +97,15 @@ def parse_study(kind: type[S], arguments: Sequence[str], command: str) -> Parts[
                 "it has when it is made, which are random unless its class loads some."
             )
     except (ValueError, OSError) as error:
-        raise WrongStudy(str(error)) from error
-    return Parts(study, made.model, made.data, {key: made.trainer[key] for key in sorted(given)})
+        raise ConfigError(str(error)) from error
+    return Components(
+        study, made.model, made.data, {key: made.trainer[key] for key in sorted(given)}
+    )
 
 
 class _Parser(LightningArgumentParser):
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:
-        super().error(of_class(message), ex)
+        super().error(shorten_class_error(message), ex)
 
 
 def _has_weights(model: Any) -> bool:
@@ -129,5 +131,5 @@ def _joined(arguments: Sequence[str], lists: Collection[str]) -> list[str]:
     return result
 
 
-def _first_line(kind: type[Study]) -> str:
+def _first_line(kind: type[EvaluationConfig]) -> str:
     return (kind.__doc__ or "").splitlines()[0]

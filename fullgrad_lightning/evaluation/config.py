@@ -8,18 +8,18 @@ from typing import Any, Literal
 
 from fullgrad_lightning.saliency.base import seed_option
 from fullgrad_lightning.saliency.registry import saliency_method
-from fullgrad_lightning.utilities.files import NAME
+from fullgrad_lightning.utilities.files import SAFE_NAME
 
 Target = Literal["predicted", "label"] | int
 SPLITS = ("val", "test", "predict")
 
 
-class WrongStudy(ValueError):
+class ConfigError(ValueError):
     """Something is wrong with a study, and nothing of it was started."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MethodEntry:
+class MethodSpec:
     """One row of the tables.
 
     Args:
@@ -34,7 +34,7 @@ class MethodEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Study:
+class EvaluationConfig:
     """What is explained, and by which methods.
 
     Args:
@@ -50,10 +50,10 @@ class Study:
         output: Folder of everything.
 
     Raises:
-        WrongStudy: Methods, options or names that do not exist, numbers out of range.
+        ConfigError: Methods, options or names that do not exist, numbers out of range.
 
     Examples:
-        >>> study = Study(methods={"gradcam": {}, "soft": {"method": "smoothgrad"}})
+        >>> study = EvaluationConfig(methods={"gradcam": {}, "soft": {"method": "smoothgrad"}})
         >>> [(entry.name, entry.method) for entry in study.entries]
         [('gradcam', 'gradcam'), ('soft', 'smoothgrad')]
     """
@@ -68,16 +68,16 @@ class Study:
 
     def __post_init__(self) -> None:
         if not self.methods:
-            raise WrongStudy("methods is empty. Name at least one, such as fullgrad.")
+            raise ConfigError("methods is empty. Name at least one, such as fullgrad.")
         if self.split not in SPLITS:
-            raise WrongStudy(
+            raise ConfigError(
                 f"split must be one of {SPLITS}, got {self.split!r}. (Training images are "
                 "augmented: they are no fixed images to explain.)"
             )
         if self.samples is not None and not _whole(self.samples, 1):
-            raise WrongStudy(f"samples must be an integer ≥ 1 or None, got {self.samples!r}.")
+            raise ConfigError(f"samples must be an integer ≥ 1 or None, got {self.samples!r}.")
         if self.target not in ("predicted", "label") and not _whole(self.target, 0):
-            raise WrongStudy(
+            raise ConfigError(
                 f'target must be "predicted", "label" or a class index, got {self.target!r}.'
             )
         seed_option(self.seed)
@@ -85,38 +85,38 @@ class Study:
             _check(entry)
 
     @property
-    def entries(self) -> list[MethodEntry]:
+    def entries(self) -> list[MethodSpec]:
         """The methods, in their order."""
         given: Mapping[str, Any] | Sequence[str] = self.methods
         if not isinstance(given, Mapping):
             if len(set(given)) < len(given):
-                raise WrongStudy(f"methods must be distinct, got {list(given)}.")
+                raise ConfigError(f"methods must be distinct, got {list(given)}.")
             given = dict.fromkeys(given)
         return [_entry(name, options or {}) for name, options in given.items()]
 
 
-def _entry(name: str, options: Any) -> MethodEntry:
-    if not isinstance(name, str) or not NAME.fullmatch(name):
-        raise WrongStudy(
+def _entry(name: str, options: Any) -> MethodSpec:
+    if not isinstance(name, str) or not SAFE_NAME.fullmatch(name):
+        raise ConfigError(
             f"methods: {name!r} is no name. Use letters, digits and single _, - or + between them."
         )
     known = ("method", "options")
     unknown = sorted(set(options) - set(known)) if isinstance(options, Mapping) else [options]
     if unknown:
-        raise WrongStudy(
+        raise ConfigError(
             f"methods.{name} has no key {unknown[0]!r}. It may have {' and '.join(known)}; what "
             "belongs to the method goes under options."
         )
-    return MethodEntry(
+    return MethodSpec(
         name=name, method=options.get("method", name), options=dict(options.get("options") or {})
     )
 
 
-def _check(entry: MethodEntry) -> None:
+def _check(entry: MethodSpec) -> None:
     try:
         saliency_method(entry.method, **entry.options)
     except (TypeError, ValueError) as error:
-        raise WrongStudy(f"methods.{entry.name}: {error}") from error
+        raise ConfigError(f"methods.{entry.name}: {error}") from error
 
 
 def _whole(value: object, least: int) -> bool:

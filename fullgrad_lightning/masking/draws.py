@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from fullgrad_lightning.utilities.seeds import seed_of
+from fullgrad_lightning.utilities.seeds import derive_seed
 
 
 def generator(purpose: str, seed: int, sample_id: int) -> torch.Generator:
@@ -15,4 +15,4 @@ def generator(purpose: str, seed: int, sample_id: int) -> torch.Generator:
         seed: Of all samples.
         sample_id: Of this one.
     """
-    return torch.Generator().manual_seed(seed_of(f"{purpose}/{seed}/{sample_id}"))
+    return torch.Generator().manual_seed(derive_seed(f"{purpose}/{seed}/{sample_id}"))

@@ -16,7 +16,7 @@ from fullgrad_lightning.masking.fills import Fill, fill
 
 
 @dataclass(frozen=True, kw_only=True)
-class Replacement:
+class PixelReplacer:
     """What is put in the place of pixels, where images are (image − mean) / std.
 
     Fills are made in the units of the image before its normalisation: ``black`` is 0 there, and
@@ -34,7 +34,7 @@ class Replacement:
             ``"mean"`` without them, or a std that is not positive.
 
     Examples:
-        >>> black = Replacement(fill="black", mean=[0.5], std=[0.25])
+        >>> black = PixelReplacer(fill="black", mean=[0.5], std=[0.25])
         >>> black(torch.ones(1, 1, 1, 2), torch.tensor([[[True, False]]]), [0])
         tensor([[[[-2.,  1.]]]])
     """

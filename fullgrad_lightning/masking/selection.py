@@ -11,7 +11,7 @@ Order = Literal["most_salient", "least_salient"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Selection:
+class PixelSelection:
     """A fraction of the pixels, from one end of their order by saliency.
 
     ROAR (Hooker et al. 2019) removes the most salient ones; with ``remove=False`` it becomes KAR,
@@ -28,7 +28,7 @@ class Selection:
 
     Examples:
         >>> import torch
-        >>> Selection(fraction=0.5).replaced(torch.tensor([[2, 0], [3, 1]]))
+        >>> PixelSelection(fraction=0.5).replaced(torch.tensor([[2, 0], [3, 1]]))
         tensor([[False,  True],
                 [False,  True]])
     """

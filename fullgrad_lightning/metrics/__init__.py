@@ -2,6 +2,14 @@
 
 from fullgrad_lightning.metrics.class_flipping import ClassFlipping
 from fullgrad_lightning.metrics.completeness import CompletenessResidual
+from fullgrad_lightning.metrics.insertion_deletion import InsertionDeletion
+from fullgrad_lightning.metrics.localization import EnergyPointingGame, PointingGame
+from fullgrad_lightning.metrics.pixel_perturbation import PixelPerturbation
+from fullgrad_lightning.metrics.road import ROAD
+from fullgrad_lightning.metrics.saliency_drift import SaliencyDrift
+
+# Last: modules of the same names would take the functions' place.
+# isort: split
 from fullgrad_lightning.metrics.functional import (
     class_flipping,
     energy_inside,
@@ -11,11 +19,6 @@ from fullgrad_lightning.metrics.functional import (
     road,
     saliency_drift,
 )
-from fullgrad_lightning.metrics.insertion_deletion import InsertionDeletion
-from fullgrad_lightning.metrics.localization import EnergyPointingGame, PointingGame
-from fullgrad_lightning.metrics.pixel_perturbation import PixelPerturbation
-from fullgrad_lightning.metrics.road import ROAD
-from fullgrad_lightning.metrics.saliency_drift import SaliencyDrift
 
 __all__ = [
     "ROAD",

@@ -10,7 +10,7 @@ from torchmetrics import Metric
 
 from fullgrad_lightning.decomposition import Model
 from fullgrad_lightning.masking.fills import Fill
-from fullgrad_lightning.masking.replacement import Replacement
+from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.metrics.base import mean_and_std
 from fullgrad_lightning.metrics.functional.class_flipping import class_flipping
 from fullgrad_lightning.metrics.functional.perturbed_logits import (
@@ -71,7 +71,7 @@ class ClassFlipping(Metric):
     ) -> None:
         super().__init__()
         self.fractions = checked_fractions(fractions)
-        self.replacement = Replacement(fill=fill, mean=mean, std=std, seed=seed)
+        self.replacement = PixelReplacer(fill=fill, mean=mean, std=std, seed=seed)
         self.batch_size = checked_batch_size(batch_size)
         zeros = torch.zeros(len(self.fractions), dtype=torch.float64)
         for name in ("total", "squares", "flips", "shares"):

@@ -10,7 +10,7 @@ from torchmetrics import Metric
 
 from fullgrad_lightning.decomposition import Model
 from fullgrad_lightning.masking.fills import Fill
-from fullgrad_lightning.masking.replacement import Replacement
+from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.metrics.functional.insertion_deletion import insertion_deletion, shares_of
 from fullgrad_lightning.metrics.functional.perturbed_logits import ClassTarget, checked_batch_size
 
@@ -61,8 +61,8 @@ class InsertionDeletion(Metric):
     ) -> None:
         super().__init__()
         self.fractions = shares_of(steps)
-        self.insert_into = Replacement(fill=insertion_fill, mean=mean, std=std, seed=seed)
-        self.delete_to = Replacement(fill=deletion_fill, mean=mean, std=std, seed=seed)
+        self.insert_into = PixelReplacer(fill=insertion_fill, mean=mean, std=std, seed=seed)
+        self.delete_to = PixelReplacer(fill=deletion_fill, mean=mean, std=std, seed=seed)
         self.batch_size = checked_batch_size(batch_size)
         zeros = torch.zeros(steps + 1, dtype=torch.float64)
         self.add_state("insertion", zeros, dist_reduce_fx="sum")

@@ -10,8 +10,8 @@ from torchmetrics import Metric
 
 from fullgrad_lightning.decomposition import Model
 from fullgrad_lightning.masking.fills import Fill
-from fullgrad_lightning.masking.replacement import Replacement
-from fullgrad_lightning.masking.selection import Order, Selection
+from fullgrad_lightning.masking.replacement import PixelReplacer
+from fullgrad_lightning.masking.selection import Order, PixelSelection
 from fullgrad_lightning.metrics.base import mean_and_std
 from fullgrad_lightning.metrics.functional.perturbed_logits import (
     ClassTarget,
@@ -73,8 +73,8 @@ class PixelPerturbation(Metric):
     ) -> None:
         super().__init__()
         self.fractions = checked_fractions(fractions)
-        self.order = Selection(order=order).order
-        self.replacement = Replacement(fill=fill, mean=mean, std=std, seed=seed)
+        self.order = PixelSelection(order=order).order
+        self.replacement = PixelReplacer(fill=fill, mean=mean, std=std, seed=seed)
         self.batch_size = checked_batch_size(batch_size)
         zeros = torch.zeros(len(self.fractions), dtype=torch.float64)
         self.add_state("total", zeros, dist_reduce_fx="sum")

@@ -15,7 +15,7 @@ from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.checkpoints import load_weights, weights_hash
 from fullgrad_lightning.saliency.base import seed_option
 from fullgrad_lightning.saliency.registry import saliency_method
-from fullgrad_lightning.utilities.seeds import seed_of
+from fullgrad_lightning.utilities.seeds import derive_seed
 
 
 class SaliencyPredictor(pl.LightningModule):
@@ -153,7 +153,7 @@ def sample_ids(split: str, rows: Sequence[int], seed: int = 0) -> Tensor:
         >>> bool((sample_ids("train", [3, 4]) == sample_ids("test", [3, 4])).any())
         False
     """
-    return torch.tensor([seed_of(f"{seed}/{split}/{row}") for row in rows])
+    return torch.tensor([derive_seed(f"{seed}/{split}/{row}") for row in rows])
 
 
 def _plain_options(method: Any) -> dict[str, Any]:

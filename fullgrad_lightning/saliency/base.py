@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from fullgrad_lightning.decomposition import Model, Target, explained_scalar, undisturbed
+from fullgrad_lightning.decomposition import Model, Target, explained_scalar, isolate_model
 from fullgrad_lightning.decomposition.target import validate_target
 from fullgrad_lightning.decomposition.validation import validate_input, validate_model
 
@@ -56,12 +56,12 @@ def map_dtype(x: Tensor) -> torch.dtype:
     return torch.float64 if x.dtype == torch.float64 else torch.float32
 
 
-def map_of(attributions: Tensor) -> Tensor:
+def channel_sum(attributions: Tensor) -> Tensor:
     """Σ_c |a_c|: attributions of the pixels of each channel, (N, C, H, W), as (N, 1, H, W)."""
     return attributions.detach().to(map_dtype(attributions)).abs().sum(1, keepdim=True)
 
 
-def fixed_target(model: Model, x: Tensor, target: Target) -> Target:
+def resolve_target(model: Model, x: Tensor, target: Target) -> Target:
     """The target with the top class of each clean sample in place of ``None``.
 
     Methods that look at other inputs than x (noisy, or on a path) explain the same class on all of
@@ -69,14 +69,14 @@ def fixed_target(model: Model, x: Tensor, target: Target) -> Target:
     """
     if target is not None:
         return target
-    with undisturbed(model, x), torch.no_grad():
+    with isolate_model(model, x), torch.no_grad():
         logits = model(x.clone())
         explained_scalar(logits, None, x.shape[0])  # refuses what has no top class
         assert isinstance(logits, Tensor)
         return logits.argmax(1)
 
 
-def select_targets(target: Target, index: Tensor) -> Target:
+def index_target(target: Target, index: Tensor) -> Target:
     """The target of the samples ``index`` (M,), which may repeat."""
     if not isinstance(target, Tensor):
         return target
@@ -90,13 +90,13 @@ def explained_output(model: Model, target: Target) -> Callable[[Tensor], Tensor]
 
 
 def input_gradient_of(model: Model, x: Tensor, target: Target) -> Tensor:
-    """∇ₓf, shaped like x. The model must be ``undisturbed``."""
+    """∇ₓf, shaped like x. The model must be ``isolate_model``."""
     leaf = x.detach().clone().requires_grad_()
     return gradient_at(leaf, differentiable_output(model, leaf, target))
 
 
 def differentiable_output(model: Model, leaf: Tensor, target: Target) -> Tensor:
-    """f at a leaf that requires its gradient, (N,). The model must be ``undisturbed``.
+    """f at a leaf that requires its gradient, (N,). The model must be ``isolate_model``.
 
     Raises:
         ValueError: f has no gradient.

@@ -8,9 +8,12 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, Site, Target
-from fullgrad_lightning.decomposition.bias_gradients import run, whole_or_one_by_one
+from fullgrad_lightning.decomposition.bias_gradients import (
+    stream_bias_gradients,
+    whole_or_one_by_one,
+)
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind
-from fullgrad_lightning.decomposition.tracing.pending_bias import Record, pairing, per_sample
+from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, pairing, per_sample
 from fullgrad_lightning.saliency.map_accumulator import (
     Placement,
     Sites,
@@ -26,7 +29,7 @@ def coverage(
 
     def shares(model: Model, x: Tensor, target: Target) -> Tensor:
         consumer = _Shares(sites, placement or place_on_image)
-        run(model, x, target, consumer)
+        stream_bias_gradients(model, x, target, consumer)
         zero = torch.zeros(x.shape[0], dtype=torch.float64, device=x.device)
         placed, total = (sum(terms, start=zero) for terms in (consumer.placed, consumer.total))
         return torch.where(total == 0, 1, placed / total)
@@ -44,7 +47,7 @@ class _Shares:
     def wants(self, op: str, kind: Kind) -> bool:
         return True
 
-    def receive(self, record: Record, gradient: Tensor) -> None:
+    def receive(self, record: PendingBias, gradient: Tensor) -> None:
         site = record.site
         sizes = pairing(gradient, record.bias(gradient)).expand_as(gradient).abs()
         self.total.append(per_sample(sizes, site.sample_axis))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.utilities.seeds import seed_of
+from fullgrad_lightning.utilities.seeds import derive_seed
 
 
 def sample_ids_of(x: Tensor, sample_ids: Tensor | None) -> list[int]:
@@ -22,7 +22,7 @@ def sample_ids_of(x: Tensor, sample_ids: Tensor | None) -> list[int]:
     """
     if sample_ids is None:
         rows = x.detach().cpu().contiguous().flatten(1).view(torch.uint8).numpy()
-        return [seed_of(row.tobytes()) for row in rows]
+        return [derive_seed(row.tobytes()) for row in rows]
     if sample_ids.shape != (len(x),) or sample_ids.is_floating_point():
         raise ValueError(
             f"sample_ids must hold one integer per sample, shape ({len(x)},), got "
@@ -33,7 +33,7 @@ def sample_ids_of(x: Tensor, sample_ids: Tensor | None) -> list[int]:
 
 def generator(seed: int, sample_id: int, draw: int = 0) -> torch.Generator:
     """The CPU generator of draw number ``draw`` of one sample."""
-    return torch.Generator().manual_seed(seed_of(f"{seed}/{sample_id}/{draw}"))
+    return torch.Generator().manual_seed(derive_seed(f"{seed}/{sample_id}/{draw}"))
 
 
 def gaussian_noise(x: Tensor, seed: int, sample_id: int, draws: Sequence[int]) -> Tensor:

@@ -9,15 +9,18 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, Target
-from fullgrad_lightning.decomposition.bias_gradients import run, whole_or_one_by_one
+from fullgrad_lightning.decomposition.bias_gradients import (
+    stream_bias_gradients,
+    whole_or_one_by_one,
+)
 from fullgrad_lightning.saliency.base import map_dtype, validate_images
 from fullgrad_lightning.saliency.coverage import coverage
 from fullgrad_lightning.saliency.map_accumulator import (
-    Accumulator,
+    MapAccumulator,
     Placement,
     Sites,
 )
-from fullgrad_lightning.saliency.postprocess import RELEASED, Postprocess, postprocess_of
+from fullgrad_lightning.saliency.postprocess import RELEASED, Postprocess, get_postprocess
 
 Interpolation = Literal["bilinear", "bicubic"]
 
@@ -61,7 +64,7 @@ class FullGrad:
     placement: Placement | None = None
 
     def __post_init__(self) -> None:
-        postprocess_of(self.postprocess)
+        get_postprocess(self.postprocess)
         for name, allowed in (
             ("sites", (None, "all", "bias")),
             ("interpolation", ("bilinear", "bicubic")),
@@ -106,7 +109,7 @@ class FullGrad:
     @property
     def psi(self) -> Postprocess:
         """ψ itself."""
-        return postprocess_of(self.postprocess)
+        return get_postprocess(self.postprocess)
 
     @property
     def sites_taken(self) -> Sites:
@@ -114,19 +117,19 @@ class FullGrad:
         released = isinstance(self.postprocess, str) and self.postprocess in RELEASED
         return self.sites or ("bias" if released else "all")
 
-    def accumulator(self, n: int) -> Accumulator:
+    def accumulator(self, n: int) -> MapAccumulator:
         """The consumer that makes N maps."""
-        return Accumulator(n, self.psi, self.sites_taken, self.placement)
+        return MapAccumulator(n, self.psi, self.sites_taken, self.placement)
 
     def _maps(self, model: Model, x: Tensor, target: Target) -> Tensor:
         consumer = self.accumulator(x.shape[0])
-        done = run(model, x, target, consumer)
+        done = stream_bias_gradients(model, x, target, consumer)
         gradient = done.input_gradient
         return self.finished(
             consumer, gradient * x.detach() if self.multiply_by_input else gradient
         )
 
-    def finished(self, consumer: Accumulator, input_term: Tensor) -> Tensor:
+    def finished(self, consumer: MapAccumulator, input_term: Tensor) -> Tensor:
         """The map of all that the consumer got and of the input term, (N, C, H, W)."""
         with torch.no_grad():
             consumer.add(input_term)

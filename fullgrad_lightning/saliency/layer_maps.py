@@ -10,9 +10,16 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, Site, Target
-from fullgrad_lightning.decomposition.bias_gradients import run, whole_or_one_by_one
+from fullgrad_lightning.decomposition.bias_gradients import (
+    stream_bias_gradients,
+    whole_or_one_by_one,
+)
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind
-from fullgrad_lightning.decomposition.tracing.pending_bias import Record, SampleAxisLost, pairing
+from fullgrad_lightning.decomposition.tracing.pending_bias import (
+    PendingBias,
+    SampleAxisLost,
+    pairing,
+)
 from fullgrad_lightning.saliency.base import validate_images
 from fullgrad_lightning.saliency.map_accumulator import (
     Placement,
@@ -20,8 +27,8 @@ from fullgrad_lightning.saliency.map_accumulator import (
     place_on_image,
     postprocessed,
 )
-from fullgrad_lightning.saliency.postprocess import Postprocess, postprocess_of
-from fullgrad_lightning.saliency.tensor_chunks import Scratch
+from fullgrad_lightning.saliency.postprocess import Postprocess, get_postprocess
+from fullgrad_lightning.saliency.tensor_chunks import WorkBuffer
 
 
 def layer_maps(
@@ -64,11 +71,11 @@ def layer_maps(
     model = validate_images(model, x, target)
     if resolution not in ("native", "image"):
         raise ValueError(f"resolution must be 'native' or 'image', got {resolution!r}.")
-    psi = postprocess_of(postprocess)
+    psi = get_postprocess(postprocess)
 
     def maps(model: Model, x: Tensor, target: Target) -> dict[str, Tensor]:
         consumer = _Maps(psi, per_neuron, placement or place_on_image)
-        run(model, x, target, consumer)
+        stream_bias_gradients(model, x, target, consumer)
         in_order = sorted(consumer.maps.items(), key=lambda item: item[0].position)
         return {site.name: site_map for site, site_map in in_order}
 
@@ -85,12 +92,12 @@ class _Maps:
     per_neuron: bool
     placement: Placement
     maps: dict[Site, Tensor] = field(default_factory=dict)
-    scratch: Scratch = field(default_factory=Scratch)
+    scratch: WorkBuffer = field(default_factory=WorkBuffer)
 
     def wants(self, op: str, kind: Kind) -> bool:
         return True
 
-    def receive(self, record: Record, gradient: Tensor) -> None:
+    def receive(self, record: PendingBias, gradient: Tensor) -> None:
         if record.site.sample_axis is None:
             raise SampleAxisLost  # alone, each sample finds its place
         if record.site.layout is None and self.placement is place_on_image:

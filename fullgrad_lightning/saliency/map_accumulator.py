@@ -11,9 +11,13 @@ from torch.nn import functional as F
 
 from fullgrad_lightning.decomposition import Site
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind
-from fullgrad_lightning.decomposition.tracing.pending_bias import Record, SampleAxisLost, pairing
+from fullgrad_lightning.decomposition.tracing.pending_bias import (
+    PendingBias,
+    SampleAxisLost,
+    pairing,
+)
 from fullgrad_lightning.saliency.postprocess import Postprocess, Preset
-from fullgrad_lightning.saliency.tensor_chunks import Scratch
+from fullgrad_lightning.saliency.tensor_chunks import WorkBuffer
 
 Sites = Literal["all", "bias"]
 # Where values of a site lie on the image: -> (N, C, h, w), or None for nowhere.
@@ -35,7 +39,7 @@ def place_on_image(site: Site, values: Tensor) -> Tensor | None:
 
 
 @dataclass
-class Accumulator:
+class MapAccumulator:
     """Consumer that reduces each bias-gradient to a map and adds up those of one resolution.
 
     Args:
@@ -52,12 +56,12 @@ class Accumulator:
     placement: Placement | None = None
     use_bias: bool = True
     sums: dict[tuple[int, int], Tensor] = field(default_factory=dict)
-    scratch: Scratch = field(default_factory=Scratch)
+    scratch: WorkBuffer = field(default_factory=WorkBuffer)
 
     def wants(self, op: str, kind: Kind) -> bool:
         return self.sites == "all" or is_bias_site(op, kind)
 
-    def receive(self, record: Record, gradient: Tensor) -> None:
+    def receive(self, record: PendingBias, gradient: Tensor) -> None:
         if record.site.sample_axis is None:
             raise SampleAxisLost  # alone, each sample finds its place
         if self.placement is None:
@@ -87,7 +91,7 @@ class Accumulator:
             return lambda values: values
         return None
 
-    def placed(self, record: Record, gradient: Tensor) -> Tensor | None:
+    def placed(self, record: PendingBias, gradient: Tensor) -> Tensor | None:
         """The values of a site on the image, (N, C, h, w)."""
         site = record.site
         if self.placement is None:
@@ -120,12 +124,12 @@ class Accumulator:
         psi = self.postprocess
         return psi.finish(total) if isinstance(psi, Preset) else total
 
-    def _values(self, record: Record, gradient: Tensor) -> Tensor:
+    def _values(self, record: PendingBias, gradient: Tensor) -> Tensor:
         return pairing(gradient, record.bias(gradient)) if self.use_bias else gradient
 
 
 def postprocessed(
-    psi: Postprocess, values: Tensor, bias: Tensor | None, scratch: Scratch
+    psi: Postprocess, values: Tensor, bias: Tensor | None, scratch: WorkBuffer
 ) -> Tensor:
     """ψ(values ⊙ bias), (N, C, h, w) to (N, 1, h, w), in float32 or float64.
 

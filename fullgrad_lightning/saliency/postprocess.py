@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.saliency.tensor_chunks import Scratch, blocks
+from fullgrad_lightning.saliency.tensor_chunks import WorkBuffer, chunks
 
 # ψ of a user's own: (N, C, h, w), the values of one site, to (N, 1, h, w), summed over channels.
 # It may have an attribute ``align_corners``, which tells how its maps are to be enlarged.
@@ -46,7 +46,7 @@ class Preset:
         return self.reduce(values, None)
 
     def reduce(
-        self, gradient: Tensor, bias: Tensor | None, scratch: Scratch | None = None
+        self, gradient: Tensor, bias: Tensor | None, scratch: WorkBuffer | None = None
     ) -> Tensor:
         """ψ of the product of a gradient and a bias, which is never made at full size.
 
@@ -58,7 +58,7 @@ class Preset:
         Returns:
             (N, 1, h, w).
         """
-        scratch = scratch or Scratch()
+        scratch = scratch or WorkBuffer()
         n, c, h, w = gradient.shape
         gradient, used = gradient.flatten(2), None
         if bias is not None and bias.stride()[2:] == (0, 0) and h * w > 1:
@@ -69,7 +69,7 @@ class Preset:
             bias = bias.flatten(2)
         total = gradient.new_zeros(n, 1, h * w)
         extremes: list[tuple[Tensor, Tensor]] = []
-        for block in blocks(gradient):
+        for block in chunks(gradient):
             rows, _ = block
             values = scratch.like(gradient[block])
             self._part(gradient[block], None if bias is None else bias[block], values)
@@ -122,7 +122,7 @@ PRESETS: dict[str, Preset] = {
 RELEASED = frozenset({"idiap", "pytorch_grad_cam"})
 
 
-def postprocess_of(choice: str | Postprocess) -> Postprocess:
+def get_postprocess(choice: str | Postprocess) -> Postprocess:
     """The ψ of a name, or the user's own.
 
     Raises:
@@ -150,6 +150,6 @@ def _reciprocal_range(low: Tensor, high: Tensor, epsilon: float | None) -> Tenso
 
 
 def _joined(extremes: list[tuple[Tensor, Tensor]], n: int) -> tuple[Tensor, Tensor]:
-    """Minima and maxima of blocks, in the order of ``blocks``, as those of samples, (N, 1, 1)."""
+    """Minima and maxima of blocks, in the order of ``chunks``, as those of samples, (N, 1, 1)."""
     low, high = (torch.cat(column) for column in zip(*extremes, strict=True))
     return low.view(n, -1).amin(1).view(n, 1, 1), high.view(n, -1).amax(1).view(n, 1, 1)

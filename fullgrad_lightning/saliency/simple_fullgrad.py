@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fullgrad_lightning.saliency.fullgrad import FullGrad
-from fullgrad_lightning.saliency.map_accumulator import Accumulator, Sites
+from fullgrad_lightning.saliency.map_accumulator import MapAccumulator, Sites
 from fullgrad_lightning.saliency.postprocess import Postprocess
 
 
@@ -34,5 +34,5 @@ class SimpleFullGrad(FullGrad):
                 f"sites must be 'bias', got {self.sites!r}. Use FullGrad for all sites."
             )
 
-    def accumulator(self, n: int) -> Accumulator:
-        return Accumulator(n, self.psi, "bias", self.placement, use_bias=False)
+    def accumulator(self, n: int) -> MapAccumulator:
+        return MapAccumulator(n, self.psi, "bias", self.placement, use_bias=False)

@@ -8,18 +8,18 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, Target
-from fullgrad_lightning.decomposition.bias_gradients import run
-from fullgrad_lightning.decomposition.tracing.pending_bias import Record, SampleAxisLost
+from fullgrad_lightning.decomposition.bias_gradients import stream_bias_gradients
+from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, SampleAxisLost
 from fullgrad_lightning.saliency.base import (
-    fixed_target,
+    index_target,
     noise_options,
     positive_integer,
-    select_targets,
+    resolve_target,
     validate_images,
 )
 from fullgrad_lightning.saliency.draws import gaussian_noise, noise_scale, sample_ids_of
 from fullgrad_lightning.saliency.fullgrad import FullGrad
-from fullgrad_lightning.saliency.map_accumulator import Accumulator
+from fullgrad_lightning.saliency.map_accumulator import MapAccumulator
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,12 @@ class SmoothFullGrad(FullGrad):
         """As ``FullGrad``; the noise of a sample depends on its id, see ``SaliencyMethod``."""
         model = validate_images(model, x, target)
         ids = sample_ids_of(x, sample_ids)
-        target = fixed_target(model, x, target)
+        target = resolve_target(model, x, target)
         return torch.cat([self._map(model, x, target, i, ids[i]) for i in range(x.shape[0])])
 
     def _map(self, model: Model, x: Tensor, target: Target, i: int, sample_id: int) -> Tensor:
         clean = x[i].detach()
-        target = select_targets(target, torch.tensor([i]))
+        target = index_target(target, torch.tensor([i]))
         try:
             return self._averaged(model, clean, target, sample_id, self.internal_batch_size)
         except SampleAxisLost:
@@ -76,8 +76,8 @@ class SmoothFullGrad(FullGrad):
             noise = gaussian_noise(clean, self.seed, sample_id, draws)
             noisy = clean + noise_scale(clean[None], self.noise_level) * noise
             consumer.samples = len(draws)
-            repeated = select_targets(target, torch.zeros(len(draws), dtype=torch.int64))
-            gradient = run(model, noisy, repeated, consumer).input_gradient
+            repeated = index_target(target, torch.zeros(len(draws), dtype=torch.int64))
+            gradient = stream_bias_gradients(model, noisy, repeated, consumer).input_gradient
             term = gradient * noisy if self.multiply_by_input else gradient
             input_term += term.sum(0) / self.n_samples
         consumer.reduce_all()
@@ -85,13 +85,13 @@ class SmoothFullGrad(FullGrad):
 
 
 @dataclass
-class _Average(Accumulator):
+class _Average(MapAccumulator):
     """Averages the values of each site over all draws before they are reduced."""
 
     draws: int = 1
     means: dict[str, Tensor] = field(default_factory=dict)
 
-    def receive(self, record: Record, gradient: Tensor) -> None:
+    def receive(self, record: PendingBias, gradient: Tensor) -> None:
         if record.site.sample_axis is None:
             raise SampleAxisLost
         values = self.placed(record, gradient)

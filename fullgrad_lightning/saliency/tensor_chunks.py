@@ -12,7 +12,7 @@ from torch import Tensor
 _BLOCK_BYTES = 1 << 24
 
 
-def blocks(values: Tensor) -> Iterator[tuple[slice, slice]]:
+def chunks(values: Tensor) -> Iterator[tuple[slice, slice]]:
     """Slices of samples and channels that cover (N, C, P), sample by sample.
 
     One block is the whole if that is small, else some whole samples, or some channels of one.
@@ -31,7 +31,7 @@ def blocks(values: Tensor) -> Iterator[tuple[slice, slice]]:
                 yield slice(i, i + 1), slice(k, min(k + step, c))
 
 
-class Scratch:
+class WorkBuffer:
     """Memory for the values of one block at a time."""
 
     def __init__(self) -> None:

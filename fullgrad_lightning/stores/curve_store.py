@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS scores (
 """
 
 
-class ScoreStore:
+class CurveStore:
     """One series of scores, such as those of one method; any number of processes may write it.
 
     Args:
@@ -48,7 +48,7 @@ class ScoreStore:
     Examples:
         >>> import tempfile, torch
         >>> path = Path(tempfile.mkdtemp(), "scores.sqlite")
-        >>> store = ScoreStore(path, "mine", split="test", columns={"a": 1, "b": 2}, size=2,
+        >>> store = CurveStore(path, "mine", split="test", columns={"a": 1, "b": 2}, size=2,
         ...                    made_from={})
         >>> store.write("test", torch.tensor([1]), torch.tensor([[0.5, 1.0, 2.0]]))
         >>> store.missing("test")

@@ -12,7 +12,7 @@ import numpy as np
 
 from fullgrad_lightning.stores.errors import DamagedStore, StoreError, StoreMismatch
 from fullgrad_lightning.stores.memmaps import REMEDY
-from fullgrad_lightning.utilities.files import write_whole
+from fullgrad_lightning.utilities.files import atomic_write
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -44,7 +44,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Writes the manifest, whole or not at all."""
-        write_whole(folder / NAME, json.dumps(asdict(self), indent=1))
+        atomic_write(folder / NAME, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:

@@ -12,7 +12,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from fullgrad_lightning.stores.errors import DamagedStore
-from fullgrad_lightning.utilities.files import whole_file
+from fullgrad_lightning.utilities.files import atomic_path
 
 REMEDY = "Delete the store's folder and estimate again."
 
@@ -23,7 +23,7 @@ def make_blank(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None
     Raises:
         OSError: There is not enough room.
     """
-    with whole_file(path) as unfinished:
+    with atomic_path(path) as unfinished:
         array = open_memmap(unfinished, "w+", dtype, shape)
         del array
         if hasattr(os, "posix_fallocate"):

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # Of a user's: it makes a file or folder anywhere, and `__` is left for what is put between names.
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
+SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Iterator[Path]:
     """Hands out a path beside ``path`` to write to, which takes its place when the block ends well.
 
     Args:
@@ -25,7 +25,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with whole_file(Path(folder, "result.json")) as unfinished:
+        ...     with atomic_path(Path(folder, "result.json")) as unfinished:
         ...         _ = unfinished.write_text("{}")
         ...     Path(folder, "result.json").read_text()
         '{}'
@@ -40,7 +40,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, content: str | bytes) -> None:
+def atomic_write(path: Path, content: str | bytes) -> None:
     """Writes a file that is there whole or not at all; text is UTF-8."""
-    with whole_file(path) as unfinished:
+    with atomic_path(path) as unfinished:
         unfinished.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def quiet(beginnings: Iterable[str] = ("",)) -> Iterator[None]:
+def suppress_lightning_messages(beginnings: Iterable[str] = ("",)) -> Iterator[None]:
     """Without Lightning's remarks on devices, and without some warnings.
 
     Args:

@@ -17,7 +17,7 @@ class FolderInUse(RuntimeError):
 
 
 @contextmanager
-def locked(folder: Path, *, wait: float = 0.0) -> Iterator[None]:
+def folder_lock(folder: Path, *, wait: float = 0.0) -> Iterator[None]:
     """Holds the lock of a folder, which is made if need be.
 
     Args:
@@ -30,7 +30,7 @@ def locked(folder: Path, *, wait: float = 0.0) -> Iterator[None]:
     Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with locked(Path(folder)):
+        ...     with folder_lock(Path(folder)):
         ...         print(is_locked(Path(folder)))
         ...     print(is_locked(Path(folder)))
         True

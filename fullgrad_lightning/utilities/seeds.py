@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 
 
-def seed_of(words: str | bytes) -> int:
+def derive_seed(words: str | bytes) -> int:
     """A signed 64-bit number for some words, as good as any other for each of them.
 
     Examples:
-        >>> seed_of("noise/0/1") == seed_of(b"noise/0/1") != seed_of("noise/0/2")
+        >>> derive_seed("noise/0/1") == derive_seed(b"noise/0/1") != seed_of("noise/0/2")
         True
     """
     content = words.encode() if isinstance(words, str) else words

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.utilities.files import whole_file
+from fullgrad_lightning.utilities.files import atomic_path
 from fullgrad_lightning.visualization.canvas import as_pil
 
 _warned = False  # in this process
@@ -61,7 +61,7 @@ def save_png(image: Tensor, path: str | Path) -> None:
         ValueError: Another shape or dtype.
     """
     _check(image)
-    with whole_file(Path(path)) as unfinished:
+    with atomic_path(Path(path)) as unfinished:
         # Run lengths alone: three times as fast, and hardly larger.
         as_pil(image).save(unfinished, format="png", compress_type=zlib.Z_RLE)
 

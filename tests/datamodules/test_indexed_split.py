@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from fullgrad_lightning.datamodules import ImageFolderDataModule, ShapesDataModule
-from fullgrad_lightning.datamodules.indexed_split import SplitDataModule
+from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
 from tests.datamodules.fakes import write_folder
 
 
@@ -21,14 +21,16 @@ def shapes(**options: Any) -> ShapesDataModule:
     )
 
 
-def ready(base: pl.LightningDataModule, split: str = "test", **options: Any) -> SplitDataModule:
-    data = SplitDataModule(base, split, **options)
+def ready(
+    base: pl.LightningDataModule, split: str = "test", **options: Any
+) -> IndexedSplitDataModule:
+    data = IndexedSplitDataModule(base, split, **options)
     data.prepare_data()
     data.setup("predict")
     return data
 
 
-def rows_of(data: SplitDataModule) -> list[int]:
+def rows_of(data: IndexedSplitDataModule) -> list[int]:
     (loader,) = data.predict_dataloader()
     return [row for rows, _ in loader for row in rows.tolist()]
 
@@ -118,10 +120,10 @@ def test_images_that_cannot_be_explained(image: Any, message: str) -> None:
 
 def test_wrong_options() -> None:
     with pytest.raises(ValueError, match="split must be one of"):
-        SplitDataModule(shapes(), "train")
+        IndexedSplitDataModule(shapes(), "train")
     with pytest.raises(ValueError, match="samples must be an integer ≥ 1, got 0"):
-        SplitDataModule(shapes(), samples=0)
+        IndexedSplitDataModule(shapes(), samples=0)
     with pytest.raises(ValueError, match="Own has no val_dataloader"):
         ready(Own(lambda i: torch.zeros(1, 4, 4)), "val")
     with pytest.raises(RuntimeError, match=r"call setup\(\) first"):
-        SplitDataModule(shapes()).predict_dataloader()
+        IndexedSplitDataModule(shapes()).predict_dataloader()

@@ -12,9 +12,9 @@ from torch import nn
 
 import fullgrad_lightning as fgl
 from fullgrad_lightning.decomposition.attribution_budget import AttributionBudget, BudgetTerms
-from fullgrad_lightning.decomposition.bias_gradients import run
+from fullgrad_lightning.decomposition.bias_gradients import stream_bias_gradients
 from fullgrad_lightning.decomposition.operations.bias_rules import Rule, bias_rule
-from fullgrad_lightning.decomposition.operations.op_call import Call
+from fullgrad_lightning.decomposition.operations.op_call import OpCall
 from tests.decomposition.redrawn import images, redraw
 
 FAMILIES: dict[str, tuple[Callable[..., nn.Module], int]] = {
@@ -110,11 +110,11 @@ def test_no_kind_of_site_can_be_dropped(family: tuple[nn.Module, torch.Tensor]) 
 
 
 def mutated(model: nn.Module, x: torch.Tensor, dropped: str) -> AttributionBudget:
-    def rules(call: Call) -> Rule | None:
+    def rules(call: OpCall) -> Rule | None:
         rule = bias_rule(call)
         return None if rule is not None and rule.kind == dropped else rule
 
     consumer = BudgetTerms()
-    done = run(model, x, None, consumer, rules=rules)
+    done = stream_bias_gradients(model, x, None, consumer, rules=rules)
     kept = 0.0 if dropped == INPUT else 1.0
     return consumer.budget(kept * x, done)

@@ -211,12 +211,12 @@ def test_gradients_are_gone_once_they_are_reduced() -> None:
             alive.append(weakref.ref(gradient))
             most = max(most, sum(ref() is not None for ref in alive))
 
-    from fullgrad_lightning.decomposition.bias_gradients import run
+    from fullgrad_lightning.decomposition.bias_gradients import stream_bias_gradients
 
     net = redraw(nn.Sequential(*[m for _ in range(12) for m in (nn.Conv2d(3, 3, 1), nn.ReLU())]))
     gc.disable()
     try:
-        run(net, images(), lambda y: y.mean((1, 2, 3)), Counting())
+        stream_bias_gradients(net, images(), lambda y: y.mean((1, 2, 3)), Counting())
     finally:
         gc.enable()
     assert len(alive) == 12 and most <= 2

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 import fullgrad_lightning as fgl
 from fullgrad_lightning.decomposition.operations.closed_forms import closed_form
-from fullgrad_lightning.decomposition.operations.op_call import observe
+from fullgrad_lightning.decomposition.operations.op_call import record_call
 from tests.decomposition.redrawn import images
 
 
@@ -88,7 +88,7 @@ def test_options_without_a_closed_form_have_none() -> None:
     mask = torch.ones(5, 5, dtype=torch.bool)
 
     def form(func: Callable[..., Tensor], *args: object, **kwargs: object) -> object:
-        return closed_form(observe(func, args, kwargs, lambda _: True))
+        return closed_form(record_call(func, args, kwargs, lambda _: True))
 
     attention = F.scaled_dot_product_attention
     assert form(attention, q, q, q) is not None

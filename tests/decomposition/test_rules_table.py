@@ -11,10 +11,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.bias_gradients import run
+from fullgrad_lightning.decomposition.bias_gradients import stream_bias_gradients
 from fullgrad_lightning.decomposition.operations import bias_rules as rules
 from fullgrad_lightning.decomposition.operations.linearization import NotLocalizable, implicit_bias
-from fullgrad_lightning.decomposition.operations.op_call import Call, tensors
+from fullgrad_lightning.decomposition.operations.op_call import OpCall, tensors
 from tests.decomposition.redrawn import images
 from tests.decomposition.rule_samples import (
     OTHERWISE_BIASED,
@@ -48,11 +48,11 @@ class Nothing:
     receive_unlocalized = receive
 
 
-def watched(sample: Sample, name: str) -> list[Call]:
+def watched(sample: Sample, name: str) -> list[OpCall]:
     """The calls of that name that are made when ``sample`` runs on two activations."""
-    calls: list[Call] = []
+    calls: list[OpCall] = []
 
-    def remember(call: Call) -> None:
+    def remember(call: OpCall) -> None:
         if call.op == name:
             calls.append(call.frozen(keep_values=True, copy=True))
 
@@ -65,7 +65,7 @@ def watched(sample: Sample, name: str) -> list[Call]:
         parts = [t.abs() for t in tensors(outputs) if t.is_floating_point() or t.is_complex()]
         return sum((part.sum() for part in parts), start=torch.zeros(())).reshape(1)
 
-    run(model, images(1, 192), total, Nothing(), rules=remember)
+    stream_bias_gradients(model, images(1, 192), total, Nothing(), rules=remember)
     return calls
 
 

@@ -23,8 +23,8 @@ from fullgrad_lightning.decomposition.axes.axis import (
     Part,
     Shape,
 )
-from fullgrad_lightning.decomposition.axes.token_axes import joined_tokens, sliced_tokens
-from fullgrad_lightning.decomposition.operations.op_call import observe
+from fullgrad_lightning.decomposition.axes.token_axes import tokens_after_cat, tokens_after_slice
+from fullgrad_lightning.decomposition.operations.op_call import record_call
 
 H, W = 3, 4
 N, C, HEADS = 2, 5, 6
@@ -55,10 +55,10 @@ def image(shape: Shape, dim: int) -> tuple[Tensor, Axes]:
 
 
 def concatenation(parts: list[Tensor], dim: int, *axes: tuple[int, Axes]) -> tuple[Axes, Tensor]:
-    """``joined_tokens`` of a ``cat``, of which some parts are activations with these axes."""
-    call = observe(torch.cat, (parts, dim), {}, lambda tensor: False)
+    """``tokens_after_cat`` of a ``cat``, of which some parts are activations with these axes."""
+    call = record_call(torch.cat, (parts, dim), {}, lambda tensor: False)
     out = torch.cat(parts, dim)
-    return joined_tokens(call, [Operand(parts[i], a, i) for i, a in axes], out), out
+    return tokens_after_cat(call, [Operand(parts[i], a, i) for i, a in axes], out), out
 
 
 def assert_axes_find_the_image(axes: Axes, out: Tensor) -> None:
@@ -153,8 +153,8 @@ def test_a_single_part_joins_nothing() -> None:
 
 
 def test_dimensions_by_name_are_not_followed() -> None:
-    call = observe(torch.cat, ([torch.zeros(2, 3)],), {"dim": "tokens"}, lambda tensor: False)
-    assert joined_tokens(call, [], torch.zeros(2, 3)) == {}
+    call = record_call(torch.cat, ([torch.zeros(2, 3)],), {"dim": "tokens"}, lambda tensor: False)
+    assert tokens_after_cat(call, [], torch.zeros(2, 3)) == {}
 
 
 def sequence(
@@ -174,7 +174,7 @@ def test_every_slice(shape: Shape, dim: int) -> None:
     followed = 0
     for first, stop in itertools.combinations(range(len(numbers) + 1), 2):
         part = tokens.narrow(dim, first, stop - first)
-        axes = sliced_tokens(tokens, axis, part)
+        axes = tokens_after_slice(tokens, axis, part)
         whole = set(range(H * W)) <= set(numbers[first:stop]) and len(part.unique()) > 1
         if first == 0 and stop == len(numbers):
             continue  # nothing is sliced off: never asked
@@ -217,7 +217,7 @@ def test_slices_of_other_dimensions_too(memory: str, name: str) -> None:
     tokens, axis, _ = sequence((N, 0, C), 1)
     tokens = MEMORY[memory](tokens)
     part = SLICES[name](tokens)
-    axes = sliced_tokens(tokens, axis, part)
+    axes = tokens_after_slice(tokens, axis, part)
     assert axes
     assert_axes_find_the_image(axes, part)
 
@@ -225,33 +225,33 @@ def test_slices_of_other_dimensions_too(memory: str, name: str) -> None:
 def test_slices_that_are_no_longer_an_image() -> None:
     tokens, axis, _ = sequence((N, 0, C), 1)
     for part in (tokens[:, ::2], tokens[:, 0], tokens[:, 3:], tokens[:, :5], tokens[:, 2:13]):
-        assert sliced_tokens(tokens, axis, part) == {}
+        assert tokens_after_slice(tokens, axis, part) == {}
 
 
 def test_what_is_not_a_view_is_not_followed() -> None:
     tokens, axis, _ = sequence((N, 0, C), 1)
-    assert sliced_tokens(tokens, axis, tokens[:, 2:].clone()) == {}
-    assert sliced_tokens(tokens, axis, tokens[:, 2:].flip(1)) == {}
+    assert tokens_after_slice(tokens, axis, tokens[:, 2:].clone()) == {}
+    assert tokens_after_slice(tokens, axis, tokens[:, 2:].flip(1)) == {}
 
 
 def test_a_dimension_of_the_same_stride_and_a_shorter_length_is_not_guessed() -> None:
     """Sliding windows, as ``as_strided`` makes them, leave two places possible."""
     tokens, axis, _ = sequence((N, 0, C), 1)
     twice = tokens.as_strided((N, 15, 3, C), (tokens.stride(0), C, C, 1))
-    assert sliced_tokens(tokens, axis, twice) == {}
+    assert tokens_after_slice(tokens, axis, twice) == {}
 
 
 def test_tokens_without_a_known_grid_or_dimension() -> None:
     tokens, axis, _ = sequence((N, 0, C), 1)
     part = tokens[:, 2:]
-    assert sliced_tokens(tokens, Axis(axis.parts), part) == {}
+    assert tokens_after_slice(tokens, Axis(axis.parts), part) == {}
     elsewhere = Axis((Part(axis.size, 1),), axis.grid)
-    assert sliced_tokens(tokens, elsewhere, part) == {}
+    assert tokens_after_slice(tokens, elsewhere, part) == {}
 
 
 def test_the_first_dimension_is_the_default() -> None:
     tokens, axes = image((0, C), 0)
     parts = [numbered([-1], (0, C), 0), tokens]
-    call = observe(torch.cat, (parts,), {}, lambda tensor: False)
-    found = joined_tokens(call, [Operand(tokens, axes, 1)], torch.cat(parts))
+    call = record_call(torch.cat, (parts,), {}, lambda tensor: False)
+    found = tokens_after_cat(call, [Operand(tokens, axes, 1)], torch.cat(parts))
     assert_axes_find_the_image(found, torch.cat(parts))

@@ -13,7 +13,7 @@ from torch import Tensor
 from fullgrad_lightning.masking.fills import Fill, fill, shape_of
 from fullgrad_lightning.masking.imputation import neighbourly
 from fullgrad_lightning.masking.ranking import rank_pixels
-from fullgrad_lightning.masking.selection import Selection
+from fullgrad_lightning.masking.selection import PixelSelection
 
 FILLS = get_args(Fill)
 DTYPES = [torch.uint8, torch.float32, torch.float64, torch.bfloat16]
@@ -34,7 +34,7 @@ def mean_of(images: Tensor) -> Tensor:
 def masks(fraction: float) -> Tensor:
     generator = torch.Generator().manual_seed(1)
     ranks = rank_pixels(torch.rand(3, 16, 24, generator=generator), IDS)
-    return Selection(fraction=fraction).replaced(ranks)
+    return PixelSelection(fraction=fraction).replaced(ranks)
 
 
 def filled(images: Tensor, replaced: Tensor, how: Fill, seed: int = 0) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.masking.fills import Fill, fill
-from fullgrad_lightning.masking.replacement import Replacement
+from fullgrad_lightning.masking.replacement import PixelReplacer
 
 MEAN, STD, IDS = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), [5, 6]
 
@@ -33,7 +33,7 @@ def test_the_same_as_filling_first_and_normalising_then(how: Fill) -> None:
     expected = normalised(fill(images, replaced, how, mean=mean, sample_ids=IDS, seed=3))
     x = normalised(images)
     before = x.clone()
-    found = Replacement(fill=how, mean=MEAN, std=STD, seed=3)(x, replaced, IDS)
+    found = PixelReplacer(fill=how, mean=MEAN, std=STD, seed=3)(x, replaced, IDS)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     assert torch.equal(x, before)
 
@@ -42,7 +42,7 @@ def test_the_same_as_filling_first_and_normalising_then(how: Fill) -> None:
 def test_all_other_pixels_keep_their_bytes(dtype: torch.dtype) -> None:
     images, replaced = samples()
     x = normalised(images).to(dtype)
-    found = Replacement(mean=MEAN, std=STD)(x, replaced, IDS)
+    found = PixelReplacer(mean=MEAN, std=STD)(x, replaced, IDS)
     stays = ~replaced[:, None].expand_as(x)
     assert found.dtype == dtype and torch.equal(found[stays], x[stays])
     assert (found != x)[~stays].all()
@@ -50,18 +50,18 @@ def test_all_other_pixels_keep_their_bytes(dtype: torch.dtype) -> None:
 
 def test_black_and_mean_by_hand() -> None:
     x, replaced = torch.full((1, 3, 1, 2), 9.0), torch.tensor([[[True, False]]])
-    black = Replacement(mean=MEAN, std=STD)(x, replaced, [0])
+    black = PixelReplacer(mean=MEAN, std=STD)(x, replaced, [0])
     assert black[0, :, 0, 0].tolist() == pytest.approx([-2, -2, -2])
-    mean = Replacement(fill="mean", mean=MEAN, std=STD)(x, replaced, [0])
+    mean = PixelReplacer(fill="mean", mean=MEAN, std=STD)(x, replaced, [0])
     assert mean[0, :, 0, 0].tolist() == pytest.approx([0, 0, 0], abs=1e-6)
-    assert Replacement()(x, replaced, [0])[0, :, 0, 0].tolist() == [0, 0, 0]
+    assert PixelReplacer()(x, replaced, [0])[0, :, 0, 0].tolist() == [0, 0, 0]
 
 
 def test_images_that_were_not_normalised_may_be_uint8() -> None:
     x, replaced = torch.full((1, 3, 1, 2), 9, dtype=torch.uint8), torch.tensor([[[True, False]]])
-    assert Replacement()(x, replaced, [0])[0, 0, 0].tolist() == [0, 9]
+    assert PixelReplacer()(x, replaced, [0])[0, 0, 0].tolist() == [0, 9]
     with pytest.raises(TypeError, match=r"must be floating point, got torch\.uint8"):
-        Replacement(mean=MEAN, std=STD)(x, replaced, [0])
+        PixelReplacer(mean=MEAN, std=STD)(x, replaced, [0])
 
 
 @pytest.mark.parametrize(
@@ -75,10 +75,10 @@ def test_images_that_were_not_normalised_may_be_uint8() -> None:
 )
 def test_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        Replacement(**options)
+        PixelReplacer(**options)
 
 
 def test_another_number_of_channels() -> None:
     images, replaced = samples()
     with pytest.raises(ValueError, match=r"mean must hold one value for each of 3 channels.*0.5"):
-        Replacement(mean=[0.5], std=[0.5])(images, replaced, IDS)
+        PixelReplacer(mean=[0.5], std=[0.5])(images, replaced, IDS)

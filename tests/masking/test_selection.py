@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.masking.ranking import rank_pixels
-from fullgrad_lightning.masking.selection import Selection
+from fullgrad_lightning.masking.selection import PixelSelection
 
 SIZES = [(1, 1), (1, 5), (2, 2), (3, 5), (7, 7), (28, 28), (32, 32), (17, 50)]
 FRACTIONS = [0, 1e-9, 0.01, 0.1, 1 / 3, 0.3, 0.5, 0.7, 0.9, 0.99, 1 - 1e-9, 1]
@@ -25,10 +25,10 @@ def ranks(*size: int, samples: int = 4) -> Tensor:
 def test_counts_are_exact(size: tuple[int, int], fraction: float) -> None:
     expected = round(fraction * (size[0] * size[1]))
     for order in ("most_salient", "least_salient"):
-        removed = Selection(fraction=fraction, order=order).replaced(ranks(*size))
+        removed = PixelSelection(fraction=fraction, order=order).replaced(ranks(*size))
         assert removed.dtype == torch.bool and removed.shape == (4, *size)
         assert removed.sum((1, 2)).tolist() == [expected] * 4
-        kept = Selection(fraction=fraction, order=order, remove=False).replaced(ranks(*size))
+        kept = PixelSelection(fraction=fraction, order=order, remove=False).replaced(ranks(*size))
         assert torch.equal(kept, ~removed)
 
 
@@ -42,7 +42,7 @@ def test_the_pixels_are_those_of_a_naive_choice(size: tuple[int, int], fraction:
         ("most_salient", by_rank[:count]),
         ("least_salient", by_rank[len(by_rank) - count :]),
     ):
-        found = Selection(fraction=fraction, order=order).replaced(image).nonzero().tolist()
+        found = PixelSelection(fraction=fraction, order=order).replaced(image).nonzero().tolist()
         assert {tuple(place) for place in found} == set(chosen)
 
 
@@ -50,15 +50,15 @@ def test_most_and_least_salient_are_complements() -> None:
     for size in SIZES:
         pixels = size[0] * size[1]
         for count in range(0, pixels + 1, max(1, pixels // 7)):
-            most = Selection(fraction=count / pixels)
-            least = Selection(fraction=1 - count / pixels, order="least_salient")
+            most = PixelSelection(fraction=count / pixels)
+            least = PixelSelection(fraction=1 - count / pixels, order="least_salient")
             assert torch.equal(most.replaced(ranks(*size)), ~least.replaced(ranks(*size)))
-            keep = Selection(fraction=1 - count / pixels, order="least_salient", remove=False)
+            keep = PixelSelection(fraction=1 - count / pixels, order="least_salient", remove=False)
             assert torch.equal(most.replaced(ranks(*size)), keep.replaced(ranks(*size)))
 
 
 def test_images_of_a_batch_lose_as_many_pixels_at_other_places() -> None:
-    replaced = Selection(fraction=0.3).replaced(ranks(28, 28, samples=20))
+    replaced = PixelSelection(fraction=0.3).replaced(ranks(28, 28, samples=20))
     assert replaced.sum((1, 2)).unique().tolist() == [round(0.3 * 784)]
     assert len(replaced.flatten(1).unique(dim=0)) == 20
 
@@ -67,7 +67,7 @@ def test_larger_fractions_contain_smaller_ones() -> None:
     for order in ("most_salient", "least_salient"):
         before = torch.zeros(4, 9, 9, dtype=torch.bool)
         for fraction in sorted(FRACTIONS):
-            now = Selection(fraction=fraction, order=order).replaced(ranks(9, 9))
+            now = PixelSelection(fraction=fraction, order=order).replaced(ranks(9, 9))
             assert (before <= now).all()
             before = now
 
@@ -75,7 +75,7 @@ def test_larger_fractions_contain_smaller_ones() -> None:
 @pytest.mark.parametrize("dtype", [torch.int16, torch.int32, torch.int64])
 def test_any_leading_dimensions_and_integers(dtype: torch.dtype) -> None:
     several = ranks(6, 5).to(dtype)
-    select = Selection(fraction=0.4, order="least_salient")
+    select = PixelSelection(fraction=0.4, order="least_salient")
     together = select.replaced(several.view(2, 2, 6, 5))
     assert torch.equal(together.view(4, 6, 5), torch.stack([select.replaced(r) for r in several]))
 
@@ -91,11 +91,11 @@ def test_any_leading_dimensions_and_integers(dtype: torch.dtype) -> None:
 )  # fmt: skip
 def test_bad_options_are_refused(options: dict[str, Any], match: str) -> None:
     with pytest.raises(ValueError, match=match):
-        Selection(**options)
+        PixelSelection(**options)
 
 
 def test_bad_ranks_are_refused() -> None:
     with pytest.raises(TypeError, match=r"integers, got torch\.float32"):
-        Selection().replaced(torch.rand(3, 3))
+        PixelSelection().replaced(torch.rand(3, 3))
     with pytest.raises(ValueError, match=r"\(…, H, W\), got shape \(9,\)"):
-        Selection().replaced(torch.arange(9))
+        PixelSelection().replaced(torch.arange(9))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.masking.replacement import Replacement
+from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.metrics import ClassFlipping, class_flipping
 from tests.metrics.perturbing import (
     CLASSES,
@@ -58,7 +58,7 @@ def literal(normalised: bool) -> dict[str, list[list[float]]]:
 @pytest.mark.parametrize("channel", [False, True])
 def test_against_loops(normalised: bool, batch_size: int, channel: bool) -> None:
     images, evidence = samples()[0], evidence_of()
-    black = Replacement(mean=MEAN, std=STD) if normalised else Replacement()
+    black = PixelReplacer(mean=MEAN, std=STD) if normalised else PixelReplacer()
     found = class_flipping(
         network(), images, evidence[:, None] if channel else evidence, FRACTIONS,
         original=torch.tensor(A), target=torch.tensor(B), replacement=black, batch_size=batch_size,

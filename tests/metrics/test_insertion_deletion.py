@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fullgrad_lightning.masking.fills import fill
-from fullgrad_lightning.masking.replacement import Replacement
+from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.metrics import InsertionDeletion, insertion_deletion
 from tests.metrics.perturbing import MEAN, PIXELS, STD, network, samples, says, without
 
@@ -47,8 +47,8 @@ def test_against_loops(labels: list[int] | None) -> None:
     # A blur is linear and keeps constants: before or after normalisation, it is the same.
     found = insertion_deletion(
         network(), images, ranks, steps=STEPS,
-        insert_into=Replacement(fill="blur", mean=MEAN, std=STD),
-        delete_to=Replacement(mean=MEAN, std=STD),
+        insert_into=PixelReplacer(fill="blur", mean=MEAN, std=STD),
+        delete_to=PixelReplacer(mean=MEAN, std=STD),
         target=None if labels is None else torch.tensor(labels), batch_size=3,
     )  # fmt: skip
     inserted, deleted = literal(labels)

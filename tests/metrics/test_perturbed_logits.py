@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fullgrad_lightning.masking.replacement import Replacement
+from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.metrics import ROAD, InsertionDeletion, PixelPerturbation
 from fullgrad_lightning.metrics.functional.perturbed_logits import NOTHING, logits_after
 from tests.metrics.perturbing import network, samples
@@ -49,7 +49,7 @@ def test_nothing_replaced_is_the_clean_image() -> None:
     with torch.no_grad():
         expected = net(images.clone())
     for fill in ("black", "blur", "noisy_linear"):
-        found = logits_after(net, images, ranks, [NOTHING], Replacement(fill=fill))
+        found = logits_after(net, images, ranks, [NOTHING], PixelReplacer(fill=fill))
         assert torch.equal(found[0], expected)
 
 

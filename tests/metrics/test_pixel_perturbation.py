@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fullgrad_lightning.masking.replacement import Replacement
+from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.masking.selection import Order
 from fullgrad_lightning.metrics import PixelPerturbation, pixel_perturbation
 from tests.metrics.perturbing import MEAN, PIXELS, STD, network, samples, says, without
@@ -46,7 +46,7 @@ def literal(order: Order, normalised: bool) -> list[list[float]]:
 @pytest.mark.parametrize("batch_size", [2, 64])
 def test_against_loops(order: Order, normalised: bool, batch_size: int) -> None:
     images, ranks = samples()
-    black = Replacement(mean=MEAN, std=STD) if normalised else Replacement()
+    black = PixelReplacer(mean=MEAN, std=STD) if normalised else PixelReplacer()
     found = pixel_perturbation(
         network(), images, ranks, FRACTIONS,
         order=order, replacement=black, batch_size=batch_size,

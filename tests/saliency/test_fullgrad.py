@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 import fullgrad_lightning as fgl
 from fullgrad_lightning.decomposition import Site
-from fullgrad_lightning.decomposition.bias_gradients import run
+from fullgrad_lightning.decomposition.bias_gradients import stream_bias_gradients
 from fullgrad_lightning.decomposition.tracing.pending_bias import SampleAxisLost
 from fullgrad_lightning.saliency.fullgrad import FullGrad
 from fullgrad_lightning.saliency.map_accumulator import place_on_image
@@ -206,7 +206,7 @@ def test_batch_with_different_targets_explains_each_with_its_own() -> None:
 def test_samples_that_cannot_be_followed_are_explained_one_by_one() -> None:
     model, x = Scrambled().eval(), images(3, 3, 12, 10)
     with pytest.raises(SampleAxisLost):
-        run(model, x, 0, FullGrad().accumulator(3))
+        stream_bias_gradients(model, x, 0, FullGrad().accumulator(3))
     expected = torch.cat([FullGrad()(model, x[i : i + 1], i) for i in range(3)])
     assert_near(FullGrad()(model, x, torch.arange(3)), expected, 1e-12)
 

@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 import torch
 
-from fullgrad_lightning.stores.curve_store import ScoreStore
+from fullgrad_lightning.stores.curve_store import CurveStore
 from fullgrad_lightning.stores.errors import DamagedStore, IncompleteStore, StoreMismatch
 
 COLUMNS = {"a": 1, "b": 2}
 
 
-def opened(folder: Path, series: str = "mine", size: int = 6, **made_from: Any) -> ScoreStore:
-    return ScoreStore(
+def opened(folder: Path, series: str = "mine", size: int = 6, **made_from: Any) -> CurveStore:
+    return CurveStore(
         folder / "scores.sqlite", series, split="test", columns=COLUMNS, size=size,
         made_from=made_from,
     )  # fmt: skip
 
 
-def write(store: ScoreStore, rows: list[int], factor: float = 1.0) -> None:
+def write(store: CurveStore, rows: list[int], factor: float = 1.0) -> None:
     numbers = factor * (10.0 * torch.tensor(rows)[:, None] + torch.arange(3.0)).double()
     store.write("test", torch.tensor(rows), numbers)
 

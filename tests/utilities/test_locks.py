@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fullgrad_lightning.evaluation.roar.parent_watchdog import PARENT
-from fullgrad_lightning.utilities.locks import FolderInUse, is_locked, locked, owner
+from fullgrad_lightning.utilities.locks import FolderInUse, folder_lock, is_locked, owner
 from tests.evaluation.roar.processes import lives
 
 HOLDS = """
@@ -28,9 +28,9 @@ with locked(Path(sys.argv[1])):
 PARENT_AND_CHILD = """
 import os, subprocess, sys, time
 child = '''
-from fullgrad_lightning.evaluation.roar.parent_watchdog import hold_lifeline
+from fullgrad_lightning.evaluation.roar.parent_watchdog import start_parent_watchdog
 import os, subprocess, sys, time
-hold_lifeline()
+start_parent_watchdog()
 grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 print(os.getpid(), grandchild.pid, os.environ["FULLGRAD_PARENT"], flush=True)
 time.sleep(60)
@@ -47,17 +47,17 @@ def start(code: str, *arguments: str) -> subprocess.Popen[str]:
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
-    with locked(tmp_path / "cell"):
+    with folder_lock(tmp_path / "cell"):
         assert is_locked(tmp_path / "cell")
         assert owner(tmp_path / "cell") == os.getpid()
         with (
             pytest.raises(FolderInUse, match=f"in use by process {os.getpid()}"),
-            locked(tmp_path / "cell", wait=0.2),
+            folder_lock(tmp_path / "cell", wait=0.2),
         ):
             pass
     assert not is_locked(tmp_path / "cell")
     assert not is_locked(tmp_path / "never seen")
-    with locked(tmp_path / "cell"):
+    with folder_lock(tmp_path / "cell"):
         pass
 
 
@@ -70,7 +70,7 @@ def test_a_killed_owner_lets_go_though_its_forked_child_lives(tmp_path: Path) ->
         process.kill()
         process.wait()
         assert lives(child)
-        with locked(tmp_path):
+        with folder_lock(tmp_path):
             pass
     finally:
         os.kill(child, signal.SIGKILL)
@@ -83,7 +83,7 @@ def test_waits_for_the_owner_to_end(tmp_path: Path) -> None:
     os.kill(child, signal.SIGKILL)
     subprocess.Popen(["sh", "-c", f"sleep 0.4; kill -9 {process.pid}"])
     begin = time.monotonic()
-    with locked(tmp_path, wait=10):
+    with folder_lock(tmp_path, wait=10):
         assert 0.2 < time.monotonic() - begin < 5
     process.wait()
 
@@ -106,7 +106,7 @@ def test_a_process_and_its_children_end_with_the_parent() -> None:
 def test_a_parent_that_died_before() -> None:
     """The process was started, and its parent was gone before it looked."""
     watchdog = "fullgrad_lightning.evaluation.roar.parent_watchdog"
-    code = f"from {watchdog} import hold_lifeline; import time; hold_lifeline(); "
+    code = f"from {watchdog} import start_parent_watchdog; import time; start_parent_watchdog(); "
     environment = {**os.environ, PARENT: "999999999"}
     done = subprocess.run([sys.executable, "-c", code + "time.sleep(60)"], env=environment)
     assert done.returncode == -signal.SIGKILL

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.callbacks.base.batches import ImageReader, images_read_by, logits_read_by
-from fullgrad_lightning.callbacks.base.trainer_access import positions
+from fullgrad_lightning.callbacks.base.trainer_access import dataset_positions
 from fullgrad_lightning.callbacks.fullgrad_monitor.explain import answers, maps_of
 from fullgrad_lightning.masking.ranking import rank_pixels
 from fullgrad_lightning.metrics import PixelPerturbation
@@ -44,7 +44,7 @@ class Perturbing:
     def look(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any) -> None:
         """Takes from a batch what is among the first samples."""
         inputs = images_read_by(self.reader, batch)
-        where = positions(trainer, self.seen, len(inputs), self.size)
+        where = dataset_positions(trainer, self.seen, len(inputs), self.size)
         first = self.seen == 0
         self.seen += len(inputs)
         if trainer.sanity_checking:  # is this a batch and a network that can be explained?

@@ -18,7 +18,7 @@ from pytorch_lightning.callbacks import BasePredictionWriter
 from torch import Tensor
 
 from fullgrad_lightning.callbacks.base.batches import structure
-from fullgrad_lightning.callbacks.base.trainer_access import leaves_nothing, refuse_sharded
+from fullgrad_lightning.callbacks.base.trainer_access import check_unsharded, is_fast_dev_run
 
 Rows = npt.NDArray[np.integer[Any]]
 
@@ -40,12 +40,12 @@ class Store(Protocol):
         """Declares the store complete."""
 
 
-class RowWriter(BasePredictionWriter, ABC):
+class ResumablePredictionWriter(BasePredictionWriter, ABC):
     """Writes what ``trainer.predict`` predicts into a store, of the rows that it lacks.
 
     The data module hands out (rows (N,), batch) of its ``splits`` and takes ``only_rows``:
-    ``ROARDataModule`` or ``SplitDataModule``. Processes write rows of their own and wait for each
-    other once, at the end.
+    ``ROARDataModule`` or ``IndexedSplitDataModule``. Processes write rows of their own and wait
+    for each other once, at the end.
 
     Args:
         place: Where the store is, for messages.
@@ -71,7 +71,7 @@ class RowWriter(BasePredictionWriter, ABC):
         """Makes or opens the store, and has the data leave out what it holds."""
         if stage != "predict":
             return
-        refuse_sharded(trainer, self)
+        check_unsharded(trainer, self)
         super().setup(trainer, pl_module, stage)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
         # Not told by its class: `lightning` has a DataModule of its own.
@@ -81,7 +81,7 @@ class RowWriter(BasePredictionWriter, ABC):
                 f"{type(self).__name__} needs a data module whose rows have numbers, got {name}. "
                 f"Call trainer.predict({self._remedy}, datamodule=ROARDataModule(base))."
             )
-        store = self.open_store(trainer, pl_module, data) if not leaves_nothing(trainer) else None
+        store = self.open_store(trainer, pl_module, data) if not is_fast_dev_run(trainer) else None
         trainer.predict_loop.return_predictions = False
         self._splits, self._store = data.splits, store
         if store is None:

@@ -18,7 +18,7 @@ from torch.utils import _pytree as pytree
 _SHARDED = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy", "XLAFSDPStrategy")
 
 
-def refuse_sharded(trainer: pl.Trainer, callback: object) -> None:
+def check_unsharded(trainer: pl.Trainer, callback: object) -> None:
     """Refuses strategies that keep no process with a whole network.
 
     Raises:
@@ -42,10 +42,10 @@ def logging_step(trainer: pl.Trainer) -> int:
 
 def loader_suffix(trainer: pl.Trainer, dataloader_idx: int) -> str:
     """What keys end with, as Lightning's own do where there are several loaders."""
-    return f"/dataloader_idx_{dataloader_idx}" if len(loaders(trainer)) > 1 else ""
+    return f"/dataloader_idx_{dataloader_idx}" if len(running_dataloaders(trainer)) > 1 else ""
 
 
-def log_numbers(module: pl.LightningModule, numbers: dict[str, Tensor], suffix: str) -> None:
+def log_scalars(module: pl.LightningModule, numbers: dict[str, Tensor], suffix: str) -> None:
     """Logs numbers that are the same in every process, under their keys and this suffix."""
     named = {f"{key}{suffix}": value for key, value in numbers.items()}
     module.log_dict(named, add_dataloader_idx=False, batch_size=1)
@@ -61,7 +61,7 @@ def normalization(
     return (mean, std) if mean is not None and std is not None else (None, None)
 
 
-def leaves_nothing(trainer: pl.Trainer) -> bool:
+def is_fast_dev_run(trainer: pl.Trainer) -> bool:
     """Whether this is a run to try the code out, ``fast_dev_run``, which writes no files."""
     return bool(getattr(trainer, "fast_dev_run", False))
 
@@ -71,7 +71,7 @@ def log_folder(trainer: pl.Trainer) -> Path:
     return Path(trainer.log_dir or trainer.default_root_dir)
 
 
-def loaders(trainer: pl.Trainer) -> list[Any]:
+def running_dataloaders(trainer: pl.Trainer) -> list[Any]:
     """The validation or test loaders that are running, in the order of ``dataloader_idx``."""
     found = trainer.test_dataloaders if trainer.testing else trainer.val_dataloaders
     return list(pytree.tree_leaves(found))
@@ -94,7 +94,7 @@ def size_of_watched(
     Raises:
         ValueError: There is no such loader, or it has no such indices.
     """
-    running = loaders(trainer)
+    running = running_dataloaders(trainer)
     if dataloader_idx >= len(running):
         raise ValueError(
             f"dataloader_idx={dataloader_idx} was to be watched, but there are only {len(running)} "
@@ -106,9 +106,9 @@ def size_of_watched(
     return size
 
 
-def reachable_positions(trainer: pl.Trainer, dataloader_idx: int) -> int | None:
+def num_reachable_samples(trainer: pl.Trainer, dataloader_idx: int) -> int | None:
     """How many samples of the data set one validation passes, limits considered; if it is known."""
-    loader = loaders(trainer)[dataloader_idx]
+    loader = running_dataloaders(trainer)[dataloader_idx]
     batches = _batches(trainer, dataloader_idx)
     batch_size = getattr(loader, "batch_size", None)
     if batch_size is None:  # a batch sampler of the user's own
@@ -131,7 +131,7 @@ def _batches(trainer: pl.Trainer, dataloader_idx: int) -> float:
     return batches[dataloader_idx] if isinstance(batches, list) else batches
 
 
-def positions(trainer: pl.Trainer, seen: int, n: int, size: int | None) -> list[int | None]:
+def dataset_positions(trainer: pl.Trainer, seen: int, n: int, size: int | None) -> list[int | None]:
     """Where the next n samples of this process stand in the data set, in the order of the loader.
 
     Lightning's distributed sampler deals samples out in turn, and repeats some at the end so that
@@ -147,7 +147,7 @@ def positions(trainer: pl.Trainer, seen: int, n: int, size: int | None) -> list[
     return [None if size is not None and position >= size else position for position in found]
 
 
-def summed(trainer: pl.Trainer, module: pl.LightningModule, values: Tensor) -> Tensor:
+def all_reduce_sum(trainer: pl.Trainer, module: pl.LightningModule, values: Tensor) -> Tensor:
     """The sum over all processes, on the CPU. A collective: all processes must ask together."""
     if trainer.world_size == 1:
         return values.detach().cpu()

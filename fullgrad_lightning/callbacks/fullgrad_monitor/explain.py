@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fullgrad_lightning.decomposition import Model, undisturbed
+from fullgrad_lightning.decomposition import Model, isolate_model
 from fullgrad_lightning.saliency.base import SaliencyMethod
 from fullgrad_lightning.saliency.layer_maps import layer_maps
 
@@ -63,7 +63,7 @@ def answers(network: nn.Module, inputs: Tensor, logits: Logits) -> Answers:
         inputs: (n, C, H, W), on the network's device.
         logits: ``output -> (N, K)``.
     """
-    with undisturbed(network, inputs), torch.no_grad():
+    with isolate_model(network, inputs), torch.no_grad():
         outputs = [network(part.clone()) for part in inputs.split(AT_ONCE)]
         found = torch.cat([logits(output) for output in outputs])
     as_it_is = isinstance(outputs[0], Tensor) and logits(outputs[0]) is outputs[0]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.callbacks.base.trainer_access import (
-    leaves_nothing,
+    is_fast_dev_run,
     logging_step,
     normalization,
 )
@@ -67,7 +67,7 @@ class Pictures:
 
     def log(self, trainer: pl.Trainer, shown: Explanation, prefix: str, suffix: str) -> None:
         """Logs the grid of one validation and, if asked for, its layers."""
-        if leaves_nothing(trainer):
+        if is_fast_dev_run(trainer):
             return
         images, titles = self._images(shown.samples), self._titles(shown)
         self._send(trainer, f"{prefix}/samples{suffix}", saliency_grid(images, shown.maps, titles))
@@ -82,7 +82,7 @@ class Pictures:
 
     def log_film(self, trainer: pl.Trainer, watched: Watched, prefix: str) -> None:
         """Logs the film strip, and writes it beside the logs."""
-        if leaves_nothing(trainer) or not self.save_film(watched):
+        if is_fast_dev_run(trainer) or not self.save_film(watched):
             return
         self._send(trainer, f"{prefix}/{self._film_name}", self._film(watched))
 

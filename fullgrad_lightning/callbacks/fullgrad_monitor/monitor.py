@@ -12,11 +12,11 @@ from torch import Tensor
 
 from fullgrad_lightning.callbacks.base import batches
 from fullgrad_lightning.callbacks.base.trainer_access import (
+    check_unsharded,
     loader_suffix,
     log_folder,
-    log_numbers,
-    reachable_positions,
-    refuse_sharded,
+    log_scalars,
+    num_reachable_samples,
     size_of_watched,
 )
 from fullgrad_lightning.callbacks.fullgrad_monitor.figures import Pictures
@@ -157,7 +157,7 @@ class FullGradMonitor(pl.Callback):
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuses what cannot work, before anything has run."""
-        refuse_sharded(trainer, self)
+        check_unsharded(trainer, self)
         for other in trainer.callbacks:  # type: ignore[attr-defined]
             if other is not self and isinstance(other, FullGradMonitor):
                 self._refuse_same_keys(other)
@@ -186,7 +186,7 @@ class FullGradMonitor(pl.Callback):
         scalars = evaluation.finished(trainer, pl_module)
         suffix = loader_suffix(trainer, self.options.dataloader_idx)
         named = {f"{evaluation.prefix}/{name}": value for name, value in scalars.items()}
-        log_numbers(pl_module, named, suffix)
+        log_scalars(pl_module, named, suffix)
         explanation = evaluation.explanation
         if explanation is not None and self._pictures is not None:
             self._pictures.log(trainer, explanation, evaluation.prefix, suffix)
@@ -247,6 +247,6 @@ class FullGradMonitor(pl.Callback):
             if not watched.is_due(trainer.current_epoch, options.every_n_epochs):
                 return
             watched.last_epoch = trainer.current_epoch
-        wanted = options.wanted(reachable_positions(trainer, options.dataloader_idx))
+        wanted = options.wanted(num_reachable_samples(trainer, options.dataloader_idx))
         device = torch.device(pl_module.device)
         self._evaluation = Evaluation(options, self, watched, prefix, wanted, size, device)

@@ -15,10 +15,10 @@ from torch import Tensor
 
 from fullgrad_lightning.callbacks.base.batches import Reader, logits_read_by, read
 from fullgrad_lightning.callbacks.base.trainer_access import (
+    all_reduce_sum,
+    dataset_positions,
     is_last_batch,
     logging_step,
-    positions,
-    summed,
 )
 from fullgrad_lightning.callbacks.fullgrad_monitor.explain import answers, maps_of, shown_layers
 from fullgrad_lightning.callbacks.fullgrad_monitor.map_metrics import (
@@ -97,7 +97,7 @@ class Evaluation:
                 self._check(module, inputs[:1], None if labels is None else labels[:1])
             self.seen += len(inputs)
             return
-        where = positions(trainer, self.seen, len(inputs), self.size)
+        where = dataset_positions(trainer, self.seen, len(inputs), self.size)
         self.seen += len(inputs)
         if self.gathering is not None:
             self.gathering.look(where, inputs, labels, masks)
@@ -112,7 +112,7 @@ class Evaluation:
     def finished(self, trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, Tensor]:
         """All numbers to be logged, the same in every process. A collective."""
         self._explain(trainer, module)
-        total = partial(summed, trainer, module)
+        total = partial(all_reduce_sum, trainer, module)
         explanation = self.explanation
         measured = torch.zeros(len(OF_MAPS), dtype=torch.float64)
         if explanation is not None:
@@ -129,7 +129,7 @@ class Evaluation:
             return
         self.done = True
         if self.gathering is not None:
-            samples = self.gathering.gathered(partial(summed, trainer, module))
+            samples = self.gathering.gathered(partial(all_reduce_sum, trainer, module))
             self.watched.samples = samples if len(samples) else None
         if self.watched.samples is not None and trainer.is_global_zero:
             epoch = trainer.current_epoch if trainer.global_step else -1

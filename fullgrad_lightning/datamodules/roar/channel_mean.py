@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from fullgrad_lightning.datamodules.roar.dataset_checks import check_shape, fetch
 from fullgrad_lightning.datamodules.roar.items import image_of, stacked
-from fullgrad_lightning.utilities.files import write_whole
+from fullgrad_lightning.utilities.files import atomic_write
 
 BATCH = 256
 
@@ -56,7 +56,7 @@ def read_mean(path: Path, fingerprint: str) -> Tensor | None:
 def keep_mean(path: Path, fingerprint: str, mean: Tensor) -> None:
     """Writes what ``read_mean`` reads; the file is there whole or not at all."""
     values: Sequence[float] = mean.tolist()
-    write_whole(path, json.dumps({"data": fingerprint, "mean": values}, indent=2) + "\n")
+    atomic_write(path, json.dumps({"data": fingerprint, "mean": values}, indent=2) + "\n")
 
 
 class _ChannelSums(Dataset[Tensor]):

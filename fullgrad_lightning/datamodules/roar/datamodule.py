@@ -19,7 +19,7 @@ from fullgrad_lightning.datamodules.roar.prepared_datasets import PreparedSplits
 from fullgrad_lightning.datamodules.roar.rank_store_checks import mean_of, store_of
 from fullgrad_lightning.datamodules.roar.transform_split import Pipeline, Transform, own_steps
 from fullgrad_lightning.masking.fills import Fill
-from fullgrad_lightning.masking.selection import Order, Selection
+from fullgrad_lightning.masking.selection import Order, PixelSelection
 
 
 class ROARDataModule(pl.LightningDataModule):
@@ -91,7 +91,7 @@ class ROARDataModule(pl.LightningDataModule):
             )
         self.base = base
         super().__init__()
-        self.selection = Selection(fraction=fraction, order=order, remove=remove)
+        self.selection = PixelSelection(fraction=fraction, order=order, remove=remove)
         if fill not in get_args(Fill):
             raise ValueError(f"fill must be one of {get_args(Fill)}, got {fill!r}.")
         if not isinstance(mask_only, bool):

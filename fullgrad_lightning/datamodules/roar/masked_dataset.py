@@ -21,7 +21,7 @@ from fullgrad_lightning.datamodules.roar.items import (
 )
 from fullgrad_lightning.datamodules.roar.transform_split import Transform
 from fullgrad_lightning.masking.fills import Fill, fill, shape_of
-from fullgrad_lightning.masking.selection import Selection
+from fullgrad_lightning.masking.selection import PixelSelection
 from fullgrad_lightning.stores.rank_store import RankStore
 
 SPLITS = ("train", "val", "test")
@@ -42,7 +42,7 @@ class Masking:
     """
 
     store: RankStore
-    selection: Selection
+    selection: PixelSelection
     how: Fill
     mask_only: bool
     mean: Tensor | None

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fullgrad_lightning.datamodules.shapes.silhouettes import SILHOUETTES, SOLID
 from fullgrad_lightning.datamodules.shapes.textures import TEXTURES, Weave
-from fullgrad_lightning.utilities.seeds import seed_of
+from fullgrad_lightning.utilities.seeds import derive_seed
 
 PATCHES, DISTRACTORS = 6, 3
 
@@ -118,7 +118,9 @@ class _Draws:
         self._rows = torch.empty(len(indices), self.WIDTH)
         for row, index in zip(self._rows, indices, strict=True):
             torch.rand(
-                self.WIDTH, generator=own.manual_seed(seed_of(f"{seed}/{split}/{index}")), out=row
+                self.WIDTH,
+                generator=own.manual_seed(derive_seed(f"{seed}/{split}/{index}")),
+                out=row,
             )
         self._used = 0
 
@@ -166,7 +168,7 @@ def _balanced(seed: int, split: str, indices: Sequence[int]) -> tuple[Tensor, Te
     own = torch.Generator()
     orders = {
         block: torch.randperm(
-            pairs, generator=own.manual_seed(seed_of(f"{seed}/{split}/{-1 - block}"))
+            pairs, generator=own.manual_seed(derive_seed(f"{seed}/{split}/{-1 - block}"))
         )
         for block in {index // pairs for index in indices}
     }

@@ -30,11 +30,11 @@ from fullgrad_lightning.decomposition.axes.axis import (
     image_axes,
     lies_on_image,
 )
-from fullgrad_lightning.decomposition.axes.token_axes import joined_tokens, sliced_tokens
-from fullgrad_lightning.decomposition.operations.op_call import Call, memory_of
+from fullgrad_lightning.decomposition.axes.token_axes import tokens_after_cat, tokens_after_slice
+from fullgrad_lightning.decomposition.operations.op_call import OpCall, memory_of
 
 
-def axes_of_output(call: Call | None, operands: Sequence[Operand], out: Tensor) -> Axes:
+def axes_of_output(call: OpCall | None, operands: Sequence[Operand], out: Tensor) -> Axes:
     """Axes of ``out``, one output of ``call`` (``None``: unknown) on activations with axes."""
     if call is not None and (known := _usual(call, operands, out)) is not None:
         return known
@@ -56,13 +56,13 @@ def axes_of_output(call: Call | None, operands: Sequence[Operand], out: Tensor) 
             if operand.tensor.ndim == 4 and lies_on_image(operand.tensor.shape, operand.axes, 2, 3):
                 axes.update(image_axes(out.shape))
     if call is not None and call.op == "cat":
-        axes.update(joined_tokens(call, operands, out))
+        axes.update(tokens_after_cat(call, operands, out))
     elif len(operands) == 1 and TOKENS in operands[0].axes and TOKENS not in axes:
-        axes.update(sliced_tokens(operands[0].tensor, operands[0].axes[TOKENS], out))
+        axes.update(tokens_after_slice(operands[0].tensor, operands[0].axes[TOKENS], out))
     return axes
 
 
-def _usual(call: Call, operands: Sequence[Operand], out: Tensor) -> Axes | None:
+def _usual(call: OpCall, operands: Sequence[Operand], out: Tensor) -> Axes | None:
     """The same answer, sooner, for the two cases that networks mostly consist of."""
     first = operands[0]
     if call.op in _ELEMENTWISE:
@@ -89,7 +89,7 @@ def _top(axis: Axis) -> int:
     return axis.parts[0].size * axis.parts[0].stride if axis.parts else 0
 
 
-def _follow(call: Call | None, operand: Operand, name: str, out: Tensor) -> Axis | None:
+def _follow(call: OpCall | None, operand: Operand, name: str, out: Tensor) -> Axis | None:
     axis, tensor, op = operand.axes.get(name), operand.tensor, call.op if call else ""
     if axis is None or (op in _SAME_NUMBERING and out.numel() == tensor.numel()):
         return axis
@@ -107,7 +107,7 @@ def _follow(call: Call | None, operand: Operand, name: str, out: Tensor) -> Axis
 
 
 def _follow_part(
-    call: Call | None, operand: Operand, part: Part, out: Tensor, may_skip: bool
+    call: OpCall | None, operand: Operand, part: Part, out: Tensor, may_skip: bool
 ) -> Part | None:
     tensor, place = operand.tensor, dimension_of(part, operand.tensor.shape)
     if place is None:
@@ -123,7 +123,7 @@ def _follow_part(
     return None if target is None else Part(size, inner * prod(out.shape[target + 1 :]))
 
 
-def _target_dimension(call: Call | None, operand: Operand, dim: int, out: Tensor) -> int | None:
+def _target_dimension(call: OpCall | None, operand: Operand, dim: int, out: Tensor) -> int | None:
     tensor, op = operand.tensor, call.op if call else ""
     size = tensor.shape[dim]
     if op == "einsum":
@@ -151,7 +151,7 @@ def _target_dimension(call: Call | None, operand: Operand, dim: int, out: Tensor
     return places[0] if len(places) == 1 and (certain or list(out.shape).count(size) == 1) else None
 
 
-def _kept_dimension(call: Call, dim: int, ndim: int, ndim_out: int) -> int | None:
+def _kept_dimension(call: OpCall, dim: int, ndim: int, ndim_out: int) -> int | None:
     """Where dimension ``dim`` stands after a reduction, if it is not reduced itself."""
     dims = call.argument(_REDUCTIONS[call.op], "dim")
     dims = range(ndim) if dims is None else (dims,) if isinstance(dims, int) else dims
@@ -163,7 +163,7 @@ def _kept_dimension(call: Call, dim: int, ndim: int, ndim_out: int) -> int | Non
     return dim if ndim_out == ndim else dim - sum(d < dim for d in reduced)
 
 
-def _reorders(call: Call, dim: int, ndim: int) -> bool:
+def _reorders(call: OpCall, dim: int, ndim: int) -> bool:
     """Whether a call moves, selects or mixes the entries of dimension ``dim``."""
     if call.op == "getitem":
         return _indexed(call.argument(1, "index"), dim, ndim)

@@ -50,7 +50,7 @@ class Layout:
         return values.permute(0, 3, 1, 2)
 
 
-def layout_on_image(shape: Shape, axes: Axes) -> Layout | None:
+def infer_layout(shape: Shape, axes: Axes) -> Layout | None:
     """How a tensor lies on the image.
 
     ``None`` if it does not: vectors, 1×1 maps (they have no place on the image), attention scores

@@ -18,10 +18,10 @@ from fullgrad_lightning.decomposition.axes.axis import (
     Part,
     Shape,
 )
-from fullgrad_lightning.decomposition.operations.op_call import Call
+from fullgrad_lightning.decomposition.operations.op_call import OpCall
 
 
-def joined_tokens(call: Call, operands: Sequence[Operand], out: Tensor) -> Axes:
+def tokens_after_cat(call: OpCall, operands: Sequence[Operand], out: Tensor) -> Axes:
     """The tokens axis of a ``cat`` of one image of tokens with other tokens, if it is one."""
     dim = call.argument(1, "dim", 0)
     if not isinstance(dim, int):
@@ -38,7 +38,7 @@ def joined_tokens(call: Call, operands: Sequence[Operand], out: Tensor) -> Axes:
     return {TOKENS: Axis((_part(out.shape, dim),), images[0])}
 
 
-def sliced_tokens(tensor: Tensor, axis: Axis, out: Tensor) -> Axes:
+def tokens_after_slice(tensor: Tensor, axis: Axis, out: Tensor) -> Axes:
     """Axes of a slice of a sequence: still the tokens, or the image alone, or neither."""
     grid, dim = axis.grid, _dimension(axis, tensor.shape)
     if (

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from fullgrad_lightning.decomposition.operations.closed_forms import closed_form
 from fullgrad_lightning.decomposition.operations.linearization import implicit_bias
-from fullgrad_lightning.decomposition.operations.op_call import Call, tensors
+from fullgrad_lightning.decomposition.operations.op_call import OpCall, tensors
 
 Kind = Literal["parameter", "normalization", "nonlinearity", "product", "constant", "not_localized"]
 
@@ -43,16 +43,16 @@ class Rule:
     """
 
     kind: Kind
-    bias: Callable[[Call, int], Tensor]
+    bias: Callable[[OpCall, int], Tensor]
     keeps: Literal["values", "shapes", "either"] = "shapes"
     finite: bool = False
     settled: bool = False
 
 
-Rules = Callable[[Call], Rule | None]
+Rules = Callable[[OpCall], Rule | None]
 
 
-def bias_rule(call: Call) -> Rule | None:
+def bias_rule(call: OpCall) -> Rule | None:
     """The rule for a call with at least one activation; ``None`` where the bias is 0."""
     if call.op in _CONVOLUTIONS:
         return _convolution(call)
@@ -75,7 +75,7 @@ def bias_rule(call: Call) -> Rule | None:
     )
 
 
-def homogeneity(call: Call) -> float | None:
+def homogeneity(call: OpCall) -> float | None:
     """The degree k of positive homogeneity, jointly in all activations; ``None`` if unknown."""
     op, n = call.op, len(call.active)
     alone = call.active == (0,)  # the first operand, and no other: a slope or a grid is not linear
@@ -102,7 +102,7 @@ def homogeneity(call: Call) -> float | None:
     return _DEGREES.get(op) if alone else None
 
 
-def _convolution(call: Call) -> Rule | None:
+def _convolution(call: OpCall) -> Rule | None:
     x, weight, bias = (call.argument(i, k) for i, k in enumerate(("input", "weight", "bias")))
     factors = call.is_active(x) + call.is_active(weight)
     if factors != 1:
@@ -116,7 +116,7 @@ def _convolution(call: Call) -> Rule | None:
     return Rule("parameter", lambda _call, _output: b, finite=True, settled=True)
 
 
-def _batch_norm(call: Call) -> Rule:
+def _batch_norm(call: OpCall) -> Rule:
     x, gamma, beta, mean, variance = (
         call.argument(i, k)
         for i, k in enumerate(("input", "weight", "bias", "running_mean", "running_var"))
@@ -131,7 +131,7 @@ def _batch_norm(call: Call) -> Rule:
     return Rule("normalization", lambda _call, _output: b, finite=True, settled=True)
 
 
-def _affine(call: Call) -> Rule | None:
+def _affine(call: OpCall) -> Rule | None:
     if call.op == "pad":
         nothing_added = call.argument(2, "mode", "constant") != "constant" or not call.argument(
             3, "value"
@@ -151,7 +151,7 @@ def _affine(call: Call) -> Rule | None:
     return None if nothing_added else Rule("constant", _at_zero)
 
 
-def _at_zero(call: Call, output: int) -> Tensor:
+def _at_zero(call: OpCall, output: int) -> Tensor:
     zeros = [
         torch.zeros(leaf.shape, dtype=leaf.dtype, device=leaf.device)
         for leaf in (call.leaves[i] for i in call.active)
@@ -160,8 +160,8 @@ def _at_zero(call: Call, output: int) -> Tensor:
         return tensors(call.replay(zeros))[output]
 
 
-def _euler(degree: float) -> Callable[[Call, int], Tensor]:
-    def bias(call: Call, output: int) -> Tensor:
+def _euler(degree: float) -> Callable[[OpCall, int], Tensor]:
+    def bias(call: OpCall, output: int) -> Tensor:
         with torch.no_grad():
             y = tensors(call.replay(call.activations))[output]
         return (1 - degree) * y
@@ -169,7 +169,7 @@ def _euler(degree: float) -> Callable[[Call, int], Tensor]:
     return bias
 
 
-def _clamped(call: Call, _output: int) -> Tensor:
+def _clamped(call: OpCall, _output: int) -> Tensor:
     low, high = (
         (0.0, 6.0)
         if call.op == "relu6"
@@ -180,7 +180,7 @@ def _clamped(call: Call, _output: int) -> Tensor:
     return b.add_((x <= low).to(x.dtype), alpha=low) if low else b
 
 
-def _degree_of_quotient(call: Call) -> float | None:
+def _degree_of_quotient(call: OpCall) -> float | None:
     if call.argument(2, "rounding_mode") is not None:
         return None
     numerator, denominator = (call.argument(i, k) for i, k in enumerate(("input", "other")))

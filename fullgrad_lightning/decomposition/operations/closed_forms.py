@@ -11,12 +11,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.operations.op_call import Call
+from fullgrad_lightning.decomposition.operations.op_call import OpCall
 
-ClosedForm = Callable[[Call, int], Tensor]
+ClosedForm = Callable[[OpCall, int], Tensor]
 
 
-def closed_form(call: Call) -> ClosedForm | None:
+def closed_form(call: OpCall) -> ClosedForm | None:
     """The closed form for a call, if there is one for its options."""
     if call.autocast[2]:  # operands are not what is computed with
         return None
@@ -34,7 +34,7 @@ def closed_form(call: Call) -> ClosedForm | None:
     return _OF_X.get(call.op)
 
 
-def saves_operand(call: Call) -> bool:
+def saves_operand(call: OpCall) -> bool:
     """Whether autograd itself keeps what the call overwrites: no need for another copy."""
     if not call.in_place or call.op not in ("silu", "hardswish") or call.active != (0,):
         return False
@@ -43,23 +43,23 @@ def saves_operand(call: Call) -> bool:
     return hooks is None and call.leaves[0]._base is None
 
 
-def _silu(call: Call, _output: int) -> Tensor:
+def _silu(call: OpCall, _output: int) -> Tensor:
     x = call.leaves[0]
     gate = torch.sigmoid(x)
     return gate.addcmul(gate, gate, value=-1).mul_(x).mul_(x).neg_()  # −x²σ(1 − σ)
 
 
-def _gelu(call: Call, _output: int) -> Tensor:
+def _gelu(call: OpCall, _output: int) -> Tensor:
     square = torch.square(call.leaves[0])  # −x²φ(x), φ the density of the normal distribution
     return square.mul(-0.5).exp_().mul_(square).mul_(-1 / math.sqrt(2 * math.pi))
 
 
-def _hardswish(call: Call, _output: int) -> Tensor:
+def _hardswish(call: OpCall, _output: int) -> Tensor:
     x: Tensor = call.leaves[0]
     return torch.square(x).mul_(-1 / 6).mul_(x.abs() < 3)
 
 
-def _layer_norm(call: Call, _output: int) -> Tensor:
+def _layer_norm(call: OpCall, _output: int) -> Tensor:
     # x̂ = (x − μ)·r with r² = 1/(v + ε); J·x = γx̂·εr², since v is of degree two in x.
     x, beta = call.leaves[0], call.argument(3, "bias")
     shape, gamma = call.argument(1, "normalized_shape"), call.argument(2, "weight")
@@ -69,12 +69,12 @@ def _layer_norm(call: Call, _output: int) -> Tensor:
     return torch.lerp(y, y.new_zeros(()) if beta is None else beta.to(y), rest)
 
 
-def _attention(call: Call) -> ClosedForm | None:
+def _attention(call: OpCall) -> ClosedForm | None:
     q, k, v = (call.argument(i, name) for i, name in enumerate(("query", "key", "value")))
     if not all(call.is_active(operand) for operand in (q, k, v)) or len(call.active) != 3:
         return None
 
-    def bias(call: Call, _output: int) -> Tensor:
+    def bias(call: OpCall, _output: int) -> Tensor:
         # y = A·v, A = softmax(S). The scores S are of degree two in (q, k): J·x = y + dA·v with
         # dA = 2A⊙(S − Σ A⊙S), and so b = −dA·v.
         q, k, v = (call.argument(i, name) for i, name in enumerate(("query", "key", "value")))

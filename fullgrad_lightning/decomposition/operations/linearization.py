@@ -17,14 +17,14 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from fullgrad_lightning.decomposition.operations.op_call import Call, tensors
+from fullgrad_lightning.decomposition.operations.op_call import OpCall, tensors
 
 
 class NotLocalizable(Exception):
     """An operation offers no Jacobian-vector product: only its vector-Jacobian product is known."""
 
 
-def implicit_bias(call: Call, output: int) -> Tensor:
+def implicit_bias(call: OpCall, output: int) -> Tensor:
     """b = y − Σ J_i x_i of a frozen call, shaped like output number ``output``.
 
     Raises:
@@ -45,7 +45,9 @@ def implicit_bias(call: Call, output: int) -> Tensor:
     raise NotLocalizable(call.op)
 
 
-def pulled_back(call: Call, output: int, gradient: Tensor) -> tuple[Tensor, list[Tensor | None]]:
+def vector_jacobian_products(
+    call: OpCall, output: int, gradient: Tensor
+) -> tuple[Tensor, list[Tensor | None]]:
     """The output y again, and this call's own contributions J_iᵀg to each activation's gradient."""
     with torch.enable_grad():
         operands = [a.detach().requires_grad_() for a in call.activations]
@@ -64,11 +66,11 @@ def _load_forward_formulas() -> None:
         forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
 
 
-Attempt = Callable[[Call, int, Sequence[Tensor]], tuple[Tensor, Tensor | None]]
+Attempt = Callable[[OpCall, int, Sequence[Tensor]], tuple[Tensor, Tensor | None]]
 
 
 def _forward_mode(
-    call: Call, output: int, directions: Sequence[Tensor]
+    call: OpCall, output: int, directions: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor | None]:
     with torch.no_grad(), forward_ad.dual_level():
         duals = [
@@ -82,14 +84,14 @@ def _forward_mode(
 
 
 def _forward_mode_plain(
-    call: Call, output: int, directions: Sequence[Tensor]
+    call: OpCall, output: int, directions: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor | None]:
     with _plain_kernels():
         return _forward_mode(call, output, directions)
 
 
 def _double_backward(
-    call: Call, output: int, directions: Sequence[Tensor]
+    call: OpCall, output: int, directions: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor | None]:
     # J·v is the derivative of Jᵀu with respect to u, in the direction v.
     with torch.enable_grad(), _plain_kernels():

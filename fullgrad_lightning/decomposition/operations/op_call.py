@@ -26,7 +26,7 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Call:
+class OpCall:
     """``func(*args, **kwargs)``, flattened, with its activations among the leaves.
 
     An operand is an *activation* if it descends from the network's input; everything else (a
@@ -73,7 +73,7 @@ class Call:
         first = list(self.leaves[:1]) if self.in_place else []
         return tensors((first, self.own_arguments[1].get("out")))
 
-    def frozen(self, keep_values: bool, copy: bool = False, rescue: bool = True) -> Call:
+    def frozen(self, keep_values: bool, copy: bool = False, rescue: bool = True) -> OpCall:
         """The call without its tensors' histories, and without the values that are not needed.
 
         An in-place operation is about to overwrite its first operand, which is copied therefore,
@@ -128,7 +128,9 @@ def memory_of(tensor: Tensor) -> int | None:
         return None
 
 
-def observe(func: Function, args: Any, kwargs: Any, descends: Callable[[Tensor], bool]) -> Call:
+def record_call(
+    func: Function, args: Any, kwargs: Any, descends: Callable[[Tensor], bool]
+) -> OpCall:
     """Describes a call that is about to be made."""
     leaves, structure = _flattened(args, kwargs)
     active = tuple(
@@ -142,7 +144,7 @@ def observe(func: Function, args: Any, kwargs: Any, descends: Callable[[Tensor],
     random_state = None
     if active and op in _RANDOM:
         random_state = _random(device).get_rng_state()
-    return Call(func, op, in_place, tuple(leaves), structure, active, autocast, random_state)
+    return OpCall(func, op, in_place, tuple(leaves), structure, active, autocast, random_state)
 
 
 def _flattened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:

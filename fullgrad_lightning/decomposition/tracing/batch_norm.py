@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from fullgrad_lightning.decomposition.axes.axis import SAMPLE, Operand, cut, dimension_of
-from fullgrad_lightning.decomposition.operations.op_call import Call
+from fullgrad_lightning.decomposition.operations.op_call import OpCall
 
 
-def refuse_batch_statistics(call: Call, operands: Sequence[Operand]) -> None:
+def refuse_batch_statistics(call: OpCall, operands: Sequence[Operand]) -> None:
     """Raises a ``ValueError`` for a batch norm that normalises samples by each other."""
     if not call.argument(5, "training") or not call.is_active(call.leaves[0]):
         return

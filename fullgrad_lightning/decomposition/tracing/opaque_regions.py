@@ -23,7 +23,7 @@ Kept = tuple[Tensor, Axis | None]  # a value, and where it holds the samples
 Deliver = Callable[[Site, Tensor], None]
 
 
-def watch_unseen(tracer: Tracer, deliver: Deliver) -> Callable[[], None]:
+def hook_opaque_regions(tracer: Tracer, deliver: Deliver) -> Callable[[], None]:
     """Prepares the backward pass to tell the biases of unseen regions.
 
     Returns:

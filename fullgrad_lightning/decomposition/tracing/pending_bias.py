@@ -10,8 +10,11 @@ from torch import Tensor
 
 from fullgrad_lightning.decomposition.axes.axis import SAMPLE, Axis, Operand, sum_per_sample
 from fullgrad_lightning.decomposition.operations.bias_rules import Rule
-from fullgrad_lightning.decomposition.operations.linearization import NotLocalizable, pulled_back
-from fullgrad_lightning.decomposition.operations.op_call import Call, memory_of
+from fullgrad_lightning.decomposition.operations.linearization import (
+    NotLocalizable,
+    vector_jacobian_products,
+)
+from fullgrad_lightning.decomposition.operations.op_call import OpCall, memory_of
 from fullgrad_lightning.decomposition.tracing.autograd_graph import Node
 from fullgrad_lightning.decomposition.tracing.sites import Site
 
@@ -20,7 +23,7 @@ class SampleAxisLost(Exception):
     """Which values belong to which sample could not be followed: decompose one at a time."""
 
 
-class Record:
+class PendingBias:
     """One output of one call, and how to get its bias b when the gradient arrives.
 
     Args:
@@ -36,7 +39,7 @@ class Record:
         self,
         site: Site,
         rule: Rule,
-        call: Call | None,
+        call: OpCall | None,
         output: int,
         operands: Sequence[Operand],
         out: Tensor,
@@ -56,13 +59,13 @@ class Record:
         assert owner.grad_fn is not None
         self._node: Node | None = owner.grad_fn
         self._output_nr = owner.output_nr
-        self._window = None if base is None else Window(out, base)
+        self._window = None if base is None else BaseView(out, base)
 
     @property
-    def call(self) -> Call | None:
+    def call(self) -> OpCall | None:
         return self._call
 
-    def when_gradient_arrives(self, receive: Callable[[Record, Tensor], None]) -> None:
+    def when_gradient_arrives(self, receive: Callable[[PendingBias, Tensor], None]) -> None:
         """Calls ``receive(self, ∂f/∂y)`` during the backward pass, if a gradient arrives at all."""
 
         def hook(grads: tuple[Tensor | None, ...]) -> None:
@@ -97,7 +100,7 @@ class Record:
             SampleAxisLost: The samples of the output or of an operand could not be followed.
         """
         assert self._call is not None
-        y, contributions = pulled_back(self._call, self._output, gradient)
+        y, contributions = vector_jacobian_products(self._call, self._output, gradient)
         term = inner_product(gradient, y, self.site.sample_axis)
         for x, axes, own in zip(self._call.activations, self._axes, contributions, strict=True):
             if own is not None:
@@ -122,13 +125,13 @@ class Record:
         return {memory for memory in found if memory is not None}
 
 
-class Pending:
+class InPlaceGuard:
     """Records by the memory they depend on, so that in-place operations can be seen coming."""
 
     def __init__(self) -> None:
-        self._by_storage: defaultdict[int, list[Record]] = defaultdict(list)
+        self._by_storage: defaultdict[int, list[PendingBias]] = defaultdict(list)
 
-    def add(self, record: Record) -> None:
+    def add(self, record: PendingBias) -> None:
         for storage in record.storages():
             self._by_storage[storage].append(record)
 
@@ -165,7 +168,7 @@ def pairing(gradient: Tensor, values: Tensor) -> Tensor:
     return gradient * values
 
 
-class Window:
+class BaseView:
     """The part of a base tensor that one of its views shows."""
 
     def __init__(self, view: Tensor, base: Tensor) -> None:

@@ -33,15 +33,15 @@ from fullgrad_lightning.decomposition.axes.axis import (
     axes_of_input,
 )
 from fullgrad_lightning.decomposition.axes.propagation import axes_of_output
-from fullgrad_lightning.decomposition.axes.spatial_layout import layout_on_image
+from fullgrad_lightning.decomposition.axes.spatial_layout import infer_layout
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind, Rule, Rules, bias_rule
 from fullgrad_lightning.decomposition.operations.closed_forms import saves_operand
 from fullgrad_lightning.decomposition.operations.op_call import (
-    Call,
+    OpCall,
     expanded,
     is_composite,
-    observe,
     op_name,
+    record_call,
     tensors,
 )
 from fullgrad_lightning.decomposition.tracing.autograd_graph import (
@@ -54,7 +54,11 @@ from fullgrad_lightning.decomposition.tracing.batch_norm import (
     mend_batch_norm_backward,
     refuse_batch_statistics,
 )
-from fullgrad_lightning.decomposition.tracing.pending_bias import Pending, Record, Window
+from fullgrad_lightning.decomposition.tracing.pending_bias import (
+    BaseView,
+    InPlaceGuard,
+    PendingBias,
+)
 from fullgrad_lightning.decomposition.tracing.sites import Site, SiteNames
 
 Scope = tuple[str, nn.Module | None]  # path of a module, and the module
@@ -82,7 +86,7 @@ class Tracer(TorchFunctionMode):
         inlet = x.clone()  # the model may modify its input in place, which no leaf allows
         self._inlet: Tensor | None = inlet
         self.graph = ActivationGraph(inlet.grad_fn)
-        self.records: list[Record] = []
+        self.records: list[PendingBias] = []
         self.everything = everything
         self.values: dict[Edge, Tensor] = {}
         self.scope_of_unseen: dict[Node, Scope] = {}
@@ -91,7 +95,7 @@ class Tracer(TorchFunctionMode):
         self._single = x.shape[0] == 1
         self._axes: dict[Edge, Axes] = {edge_of(inlet): axes_of_input(inlet)}
         self._names = SiteNames()
-        self._pending = Pending()
+        self._pending = InPlaceGuard()
         self._open: list[Any] = []  # composite operations whose bodies are running
         self._paths: dict[int, str] = {}
         self._scopes: list[Scope] = [("", None)]
@@ -144,7 +148,7 @@ class Tracer(TorchFunctionMode):
                     return expanded(func)(*args, **kwargs)
             finally:
                 self._open.pop()
-        call = observe(func, args, kwargs, self.descends)
+        call = record_call(func, args, kwargs, self.descends)
         for tensor in call.written_to():
             self._pending.settle(tensor)
         if not (call.active and torch.is_grad_enabled()):
@@ -186,10 +190,10 @@ class Tracer(TorchFunctionMode):
         return self._names.name(path, module, op)
 
     def _site(self, name: str, op: str, kind: Kind, shape: torch.Size, axes: Axes) -> Site:
-        layout = layout_on_image(shape, axes)
+        layout = infer_layout(shape, axes)
         return Site(name, op, kind, layout, tuple(shape), self._position, axes.get(SAMPLE))
 
-    def _run(self, call: Call, args: Any, kwargs: Any) -> Any:
+    def _run(self, call: OpCall, args: Any, kwargs: Any) -> Any:
         operands = self._operands(call)
         if call.op == "batch_norm":
             refuse_batch_statistics(call, operands)
@@ -227,20 +231,20 @@ class Tracer(TorchFunctionMode):
                     self._made(base, base_axes)
             if rule is not None:
                 site = self._site(name, call.op, rule.kind, out.shape, axes)
-                record = Record(site, rule, frozen, number, operands, out)
+                record = PendingBias(site, rule, frozen, number, operands, out)
                 self.records.append(record)
                 self._pending.add(record)
         return result
 
     def _record_rest_of_base(self, view: Tensor, base: Tensor) -> None:
         # An activation was written into a part of a constant: the rest of it is a bias.
-        rest = Window(view, base).outside(base.detach())
+        rest = BaseView(view, base).outside(base.detach())
         source = Operand(view, self.axes(view), 0)
         axes = self._made(base, axes_of_output(None, [source], base))
         site = self.site("buffer", "constant", base.shape, axes)
         if self._wants("buffer", "constant"):
             rule = Rule("constant", lambda _call, _output: rest)
-            self.records.append(Record(site, rule, None, 0, [], base))
+            self.records.append(PendingBias(site, rule, None, 0, [], base))
 
     def _made(self, tensor: Tensor, axes: Axes) -> Axes:
         self._keep(tensor)
@@ -252,7 +256,7 @@ class Tracer(TorchFunctionMode):
         self._axes[edge_of(tensor)] = axes
         return axes
 
-    def _operands(self, call: Call) -> list[Operand]:
+    def _operands(self, call: OpCall) -> list[Operand]:
         indices = [i for i, leaf in enumerate(call.leaves) if isinstance(leaf, Tensor)]
         return [
             Operand(call.leaves[i], self.axes(call.leaves[i]), indices.index(i))
@@ -290,7 +294,7 @@ class Tracer(TorchFunctionMode):
             self._scopes.pop()
 
 
-def _execute(call: Call, args: Any, kwargs: Any) -> Any:
+def _execute(call: OpCall, args: Any, kwargs: Any) -> Any:
     if call.op == "scaled_dot_product_attention" and call.argument(4, "dropout_p", 0.0) > 0:
         with sdpa_kernel(SDPBackend.MATH):  # the one kernel whose dropout can be repeated
             return call.func(*args, **kwargs)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from fullgrad_lightning.evaluation.config import Study, WrongStudy
+from fullgrad_lightning.evaluation.config import ConfigError, EvaluationConfig
 from fullgrad_lightning.evaluation.perturbation.scores import SCORES, Score, make_score
 from fullgrad_lightning.masking.fills import Fill
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerturbationBenchmark(Study):
+class PerturbationConfig(EvaluationConfig):
     """Judges saliency methods by replacing pixels, without retraining.
 
     Args:
-        methods, split, samples, checkpoint, target, seed: See ``Study``.
+        methods, split, samples, checkpoint, target, seed: See ``EvaluationConfig``.
         output: Folder of everything; what is done in it is not done again.
         scores: ``"perturbation"`` (§5.1, Figure 2a), ``"insertion_deletion"``, ``"road"``.
         fractions: Of pixel perturbation, shares of the pixels in ascending order.
@@ -25,10 +25,10 @@ class PerturbationBenchmark(Study):
             the data module, or of its one ``Normalize``.
 
     Raises:
-        WrongStudy: Anything that does not exist or is out of range.
+        ConfigError: Anything that does not exist or is out of range.
 
     Examples:
-        >>> benchmark = PerturbationBenchmark(methods=["fullgrad", "random"], fractions=[0.1, 0.5])
+        >>> benchmark = PerturbationConfig(methods=["fullgrad", "random"], fractions=[0.1, 0.5])
         >>> benchmark.made_scores(None)[0].columns
         {'output': 1, 'least_salient': 2, 'most_salient': 2}
     """
@@ -46,11 +46,11 @@ class PerturbationBenchmark(Study):
         super().__post_init__()
         unknown = sorted(set(self.scores) - set(SCORES))
         if unknown or not self.scores or len(set(self.scores)) < len(self.scores):
-            raise WrongStudy(
+            raise ConfigError(
                 f"scores must be some of {', '.join(SCORES)}, each once, got {self.scores}."
             )
         if (self.mean is None) != (self.std is None):
-            raise WrongStudy("mean and std must be given together: they undo the normalisation.")
+            raise ConfigError("mean and std must be given together: they undo the normalisation.")
         # The fill "mean" may get its mean from the data, which is not known yet.
         self.made_scores(([0.0], [1.0]) if self.mean is None else None)
 
@@ -61,14 +61,14 @@ class PerturbationBenchmark(Study):
             normalization: Mean and standard deviation of the data, where the benchmark has none.
 
         Raises:
-            WrongStudy: An option out of range.
+            ConfigError: An option out of range.
         """
         if self.mean is not None and self.std is not None:
             normalization = self.mean, self.std
         try:
             return [make_score(name, self._options(name), normalization) for name in self.scores]
         except (TypeError, ValueError) as error:
-            raise WrongStudy(str(error)) from error
+            raise ConfigError(str(error)) from error
 
     def _options(self, name: str) -> dict[str, object]:
         options: dict[str, dict[str, object]] = {

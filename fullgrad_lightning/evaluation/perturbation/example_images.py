@@ -10,16 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.datamodules.indexed_split import SplitDataModule
+from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
 from fullgrad_lightning.evaluation.reports.image_page import Examples, draw_page, png
 from fullgrad_lightning.evaluation.reports.tables import percent
 from fullgrad_lightning.masking.fills import Fill
-from fullgrad_lightning.masking.replacement import Replacement
-from fullgrad_lightning.masking.selection import Order, Selection
+from fullgrad_lightning.masking.replacement import PixelReplacer
+from fullgrad_lightning.masking.selection import Order, PixelSelection
 from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 from fullgrad_lightning.stores.rank_store import RankStore
-from fullgrad_lightning.utilities.files import write_whole
+from fullgrad_lightning.utilities.files import atomic_write
 from fullgrad_lightning.visualization import unnormalized
 
 NUMBER = 4
@@ -28,7 +28,7 @@ ENDS: dict[Order, str] = {"least_salient": "least", "most_salient": "most"}
 
 def write_examples(
     path: Path,
-    data: SplitDataModule,
+    data: IndexedSplitDataModule,
     ranks: dict[str, RankStore],
     *,
     fraction: float,
@@ -48,7 +48,7 @@ def write_examples(
         seed: Of the noise of some fills.
     """
     mean, std = normalization or (None, None)
-    replacement = Replacement(fill=fill, mean=mean, std=std, seed=seed)
+    replacement = PixelReplacer(fill=fill, mean=mean, std=std, seed=seed)
     loader = data.predict_dataloader()[0]
     dataset: Any = loader.dataset
     picked = np.unique(np.arange(NUMBER) * len(dataset) // NUMBER).tolist()
@@ -56,7 +56,7 @@ def write_examples(
     ids = sample_ids(data.split, rows.tolist(), seed).tolist()
 
     def panel(order: Order, store: RankStore) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        selection = Selection(fraction=fraction, order=order)
+        selection = PixelSelection(fraction=fraction, order=order)
         replaced = selection.replaced(store.ranks(data.split, rows))
         return _picture(replacement(images, replaced, ids), mean, std)
 
@@ -70,7 +70,7 @@ def write_examples(
         ],
         [f"image {row}" for row in rows.tolist()],
     )
-    write_whole(path, png(draw_page(page)))
+    atomic_write(path, png(draw_page(page)))
 
 
 def _picture(images: Tensor, mean: Any, std: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:

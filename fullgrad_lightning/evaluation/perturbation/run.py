@@ -12,10 +12,10 @@ from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import Callback
 
 from fullgrad_lightning.callbacks.saliency_writer import SaliencyWriter
-from fullgrad_lightning.datamodules.indexed_split import SplitDataModule
-from fullgrad_lightning.evaluation.components import Parts
-from fullgrad_lightning.evaluation.config import MethodEntry, WrongStudy
-from fullgrad_lightning.evaluation.perturbation.config import PerturbationBenchmark
+from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
+from fullgrad_lightning.evaluation.components import Components
+from fullgrad_lightning.evaluation.config import ConfigError, MethodSpec
+from fullgrad_lightning.evaluation.perturbation.config import PerturbationConfig
 from fullgrad_lightning.evaluation.perturbation.example_images import write_examples
 from fullgrad_lightning.evaluation.perturbation.report import write_report
 from fullgrad_lightning.evaluation.perturbation.report.results import Curves, Results
@@ -26,14 +26,14 @@ from fullgrad_lightning.evaluation.perturbation.scoring import (
     score_store,
 )
 from fullgrad_lightning.evaluation.progress import NamedProgressBar
-from fullgrad_lightning.masking.replacement import Replacement
+from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.metrics.functional.perturbed_logits import classes_of, logits_without
 from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor
-from fullgrad_lightning.stores.curve_store import ScoreStore
+from fullgrad_lightning.stores.curve_store import CurveStore
 from fullgrad_lightning.stores.rank_store import RankStore
-from fullgrad_lightning.utilities.lightning_messages import quiet
-from fullgrad_lightning.utilities.locks import locked
+from fullgrad_lightning.utilities.lightning_messages import suppress_lightning_messages
+from fullgrad_lightning.utilities.locks import folder_lock
 
 # How warnings begin that each prediction would give again, of workers and of Lightning's own use of
 # torch. What methods and networks have to say is heard.
@@ -44,14 +44,14 @@ _KNOWN = (
 )
 
 
-def run_benchmark(parts: Parts[PerturbationBenchmark]) -> str:
+def run_benchmark(parts: Components[PerturbationConfig]) -> str:
     """Runs a benchmark, or what of it is not done, on all devices of its Trainer.
 
     ======================== ===================================================================
     in the folder ``output`` what it is
     ======================== ===================================================================
     ranks/<method>/          a ``RankStore``: the order of the pixels of all images
-    scores.sqlite            the scores of all images, see ``ScoreStore``
+    scores.sqlite            the scores of all images, see ``CurveStore``
     report/table.md          means, intervals, areas
     report/results.csv       a row for each score, curve, method and fraction
     report/perturbation.png  Figure 2a of the paper, and the other order; likewise
@@ -68,27 +68,27 @@ def run_benchmark(parts: Parts[PerturbationBenchmark]) -> str:
         The text to print; empty in all processes but the first.
 
     Raises:
-        WrongStudy: What is wrong with the options, the data, the network or the methods, as far as
+        ConfigError: What is wrong with the options, the data, the network or the methods, as far as
             two images tell; nothing has been computed.
         StoreMismatch: The folder holds a benchmark of something else.
         FolderInUse: Another process works on it.
     """
     folder = Path(parts.study.output)
     # Lightning starts the other processes of the first one's devices, which run this too.
-    with locked(folder) if not getattr(rank_zero_only, "rank", 0) else nullcontext():
+    with folder_lock(folder) if not getattr(rank_zero_only, "rank", 0) else nullcontext():
         return _run(parts, folder)
 
 
-def _run(parts: Parts[PerturbationBenchmark], folder: Path) -> str:
+def _run(parts: Components[PerturbationConfig], folder: Path) -> str:
     study = parts.study
-    data = SplitDataModule(parts.data, study.split, samples=study.samples)
+    data = IndexedSplitDataModule(parts.data, study.split, samples=study.samples)
     run = _Predictions(parts, data, folder)
     try:
         data.prepare_data()
         data.setup("predict")
         run.try_out()
     except (ValueError, TypeError, OSError) as error:
-        raise WrongStudy(str(error)) from error
+        raise ConfigError(str(error)) from error
     scores = study.made_scores(data.normalization)
     curves = {score.name: Curves(score.levels) for score in scores}
     results = Results(data.sizes[study.split], len(study.entries), study.fill, curves)
@@ -122,8 +122,8 @@ class _Predictions:
         is_first: Whether this process writes the report; known after the first prediction.
     """
 
-    parts: Parts[PerturbationBenchmark]
-    data: SplitDataModule
+    parts: Components[PerturbationConfig]
+    data: IndexedSplitDataModule
     folder: Path
     is_first: bool = True
 
@@ -135,19 +135,19 @@ class _Predictions:
         batch = loader.collate_fn([dataset[i] for i in range(two)])
         _, images, target = numbered(batch, self.parts.study.target)
         nothing = torch.zeros_like(images[:, 0], dtype=torch.bool)
-        logits = logits_without(self.parts.model, images, [nothing], Replacement())
+        logits = logits_without(self.parts.model, images, [nothing], PixelReplacer())
         classes_of(logits[0], target)
         for entry in self.parts.study.entries:
             self._predictor(entry).explained(batch, self.data.split)
 
-    def ranks(self, entry: MethodEntry) -> RankStore:
+    def ranks(self, entry: MethodSpec) -> RankStore:
         """The ranks of all images by a method."""
         folder = self.folder / "ranks" / entry.name
         writer = SaliencyWriter(folder, seed=self.parts.study.seed)
         self._predict(self._predictor(entry), writer, f"{entry.name}: maps")
         return RankStore.open(folder)
 
-    def scores(self, entry: MethodEntry, score: Score, ranks: RankStore) -> ScoreStore:
+    def scores(self, entry: MethodSpec, score: Score, ranks: RankStore) -> CurveStore:
         """The scores of all images."""
         path, series = self.folder / "scores.sqlite", f"{entry.name}/{score.name}"
         study = self.parts.study
@@ -163,14 +163,14 @@ class _Predictions:
         bar = [NamedProgressBar(name)] if shows else []
         return [*(given if isinstance(given, list) else [given]), *bar, writer]
 
-    def _predictor(self, entry: MethodEntry) -> SaliencyPredictor:
+    def _predictor(self, entry: MethodSpec) -> SaliencyPredictor:
         study = self.parts.study
         return SaliencyPredictor(
             self.parts.model, entry.method, entry.options, target=study.target, seed=study.seed
         )
 
     def _predict(self, module: pl.LightningModule, writer: Callback, name: str) -> None:
-        with quiet(_KNOWN):
+        with suppress_lightning_messages(_KNOWN):
             trainer = pl.Trainer(
                 logger=False,
                 enable_checkpointing=False,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model
 from fullgrad_lightning.masking.fills import Fill
-from fullgrad_lightning.masking.replacement import Replacement
+from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.masking.selection import Order
 from fullgrad_lightning.metrics.functional.insertion_deletion import insertion_deletion, shares_of
 from fullgrad_lightning.metrics.functional.perturbed_logits import ClassTarget, checked_fractions
@@ -72,8 +72,8 @@ class Score(ABC):
         """All that determines the numbers, images, ranks and network apart."""
         return {"score": self.name, **asdict(self)}
 
-    def _replacement(self, fill: Fill) -> Replacement:
-        return Replacement(fill=fill, mean=self.mean, std=self.std, seed=self.seed)
+    def _replacement(self, fill: Fill) -> PixelReplacer:
+        return PixelReplacer(fill=fill, mean=self.mean, std=self.std, seed=self.seed)
 
 
 @dataclass(frozen=True, kw_only=True)

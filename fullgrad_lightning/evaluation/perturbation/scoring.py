@@ -12,17 +12,17 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from fullgrad_lightning.callbacks.base.prediction_writer import RowWriter
+from fullgrad_lightning.callbacks.base.prediction_writer import ResumablePredictionWriter
 from fullgrad_lightning.evaluation.config import Target
 from fullgrad_lightning.evaluation.perturbation.scores import Score, joined
 from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import sample_ids
-from fullgrad_lightning.stores.curve_store import ScoreStore
+from fullgrad_lightning.stores.curve_store import CurveStore
 from fullgrad_lightning.stores.rank_store import RankStore
 
 
 class PerturbationScorer(pl.LightningModule):
-    """``trainer.predict`` with it scores every sample of a ``SplitDataModule``, by stored ranks.
+    """Predicts the scores of each sample of an ``IndexedSplitDataModule`` from stored ranks.
 
     A sample's scores are the same in whatever batch or process they are computed, up to rounding;
     networks run in eval mode and outside autocast.
@@ -58,11 +58,11 @@ class PerturbationScorer(pl.LightningModule):
         return {"index": rows, "scores": joined(curves, self.score)}
 
 
-class ScoreWriter(RowWriter):
+class ScoreWriter(ResumablePredictionWriter):
     """Keeps the predictions of a ``PerturbationScorer``.
 
     Args:
-        path: File of the ``ScoreStore``.
+        path: File of the ``CurveStore``.
         series: Its name there.
     """
 
@@ -70,7 +70,7 @@ class ScoreWriter(RowWriter):
         super().__init__(f"{series} in {path}", {"index", "scores"}, "PerturbationScorer(…)")
         self.path, self.series = path, series
 
-    def open_store(self, trainer: pl.Trainer, module: PerturbationScorer, data: Any) -> ScoreStore:
+    def open_store(self, trainer: pl.Trainer, module: PerturbationScorer, data: Any) -> CurveStore:
         """Makes or opens the store."""
         return score_store(self.path, self.series, module.score, module.ranks, module.target)
 
@@ -82,7 +82,7 @@ class ScoreWriter(RowWriter):
 
 def score_store(
     path: Path, series: str, score: Score, ranks: RankStore, target: Target
-) -> ScoreStore:
+) -> CurveStore:
     """The store of a series; what its scores are made from follows from what its ranks were.
 
     Raises:
@@ -90,6 +90,6 @@ def score_store(
     """
     ((split, size),) = ranks.sizes.items()
     made_from = {**score.made_from, "target": target, "ranks": ranks.made_from}
-    return ScoreStore(
+    return CurveStore(
         path, series, split=split, columns=score.columns, size=size, made_from=made_from
     )

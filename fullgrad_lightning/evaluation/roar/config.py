@@ -8,17 +8,17 @@ from typing import Any, get_args
 
 from fullgrad_lightning.masking.fills import Fill
 from fullgrad_lightning.masking.selection import Order
-from fullgrad_lightning.utilities.files import NAME
+from fullgrad_lightning.utilities.files import SAFE_NAME
 
 _RESERVED = ("reference",)
 
 
-class WrongGrid(ValueError):
+class ConfigError(ValueError):
     """Something is wrong with a grid, and nothing of it was started."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class MethodEntry:
+class MethodSpec:
     """One series of cells.
 
     Args:
@@ -39,7 +39,7 @@ class MethodEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grid:
+class GridConfig:
     """A grid of retrainings, as its YAML file has it.
 
     Args:
@@ -60,11 +60,11 @@ class Grid:
             its cell of fraction 0.
 
     Raises:
-        WrongGrid: Fractions or seeds out of range or twice, unknown keys, names that make no
+        ConfigError: Fractions or seeds out of range or twice, unknown keys, names that make no
             folder, no ``max_epochs``.
 
     Examples:
-        >>> grid = Grid(methods={"random": {}}, data={}, model={}, trainer={"max_epochs": 1})
+        >>> grid = GridConfig(methods={"random": {}}, data={}, model={}, trainer={"max_epochs": 1})
         >>> [entry.method for entry in grid.entries], grid.all_seeds
         (['random'], (0, 1, 2))
     """
@@ -91,18 +91,18 @@ class Grid:
             ("fill", self.fill, get_args(Fill)),
         ):
             if value not in choices:
-                raise WrongGrid(f"{name} must be one of {choices}, got {value!r}.")
+                raise ConfigError(f"{name} must be one of {choices}, got {value!r}.")
         if isinstance(self.target, str) and self.target not in ("predicted", "label"):
-            raise WrongGrid(
+            raise ConfigError(
                 f'target must be "predicted", "label" or a class index, got {self.target!r}.'
             )
         if not self.methods:
-            raise WrongGrid("methods is empty. Name at least one, as {random: {}}.")
+            raise ConfigError("methods is empty. Name at least one, as {random: {}}.")
         assert self.entries
         _check_trainer(self.trainer)
 
     @property
-    def entries(self) -> list[MethodEntry]:
+    def entries(self) -> list[MethodSpec]:
         """The series, in the order of ``methods``."""
         return [self._entry(name, options or {}) for name, options in self.methods.items()]
 
@@ -111,26 +111,26 @@ class Grid:
         """Seeds of the grid and of single entries: each has a reference."""
         return tuple(dict.fromkeys([*self.seeds, *(s for e in self.entries for s in e.seeds)]))
 
-    def _entry(self, name: str, options: Mapping[str, Any]) -> MethodEntry:
-        if not NAME.fullmatch(name) or name in _RESERVED:
-            raise WrongGrid(
+    def _entry(self, name: str, options: Mapping[str, Any]) -> MethodSpec:
+        if not SAFE_NAME.fullmatch(name) or name in _RESERVED:
+            raise ConfigError(
                 f"methods: {name!r} is no name for a series. Use letters, digits and single _, "
                 f"- or + between them, and none of {_RESERVED}."
             )
         known = ("method", "options", "seeds", "store", "mask_only")
         unknown = sorted(set(options) - set(known))
         if unknown:
-            raise WrongGrid(
+            raise ConfigError(
                 f"methods.{name} has no key {unknown[0]!r}. It may have {', '.join(known)}; what "
                 "belongs to the method goes under options."
             )
         if options.get("store") is not None and {"method", "options"} & set(options):
-            raise WrongGrid(
+            raise ConfigError(
                 f"methods.{name} has a store, which holds the maps: it takes no method or options."
             )
         seeds = options.get("seeds", self.seeds)
         _check_seeds(f"methods.{name}.seeds", seeds)
-        return MethodEntry(
+        return MethodSpec(
             name=name,
             method=options.get("method", name),
             options=dict(options.get("options") or {}),
@@ -143,11 +143,11 @@ class Grid:
 def _check_fractions(fractions: Sequence[float]) -> None:
     wrong = [f for f in fractions if not isinstance(f, int | float) or not 0 < f <= 1]
     if wrong:
-        raise WrongGrid(
+        raise ConfigError(
             f"fractions must lie in (0, 1], got {wrong[0]!r}. 0, the reference, is always there."
         )
     if len(set(fractions)) < len(fractions) or not fractions:
-        raise WrongGrid(f"fractions must be distinct, and at least one, got {fractions}.")
+        raise ConfigError(f"fractions must be distinct, and at least one, got {fractions}.")
 
 
 def _check_seeds(name: str, seeds: Any) -> None:
@@ -155,7 +155,7 @@ def _check_seeds(name: str, seeds: Any) -> None:
         isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds
     )
     if not whole or not seeds or len(set(seeds)) < len(seeds):
-        raise WrongGrid(f"{name} must be distinct integers ≥ 0, at least one, got {seeds!r}.")
+        raise ConfigError(f"{name} must be distinct integers ≥ 0, at least one, got {seeds!r}.")
 
 
 # What each cell sets itself, or what would make it another training after a kill; and why.
@@ -173,12 +173,12 @@ _OWNED = {
 def _check_trainer(trainer: Mapping[str, Any]) -> None:
     for name, reason in _OWNED.items():
         if name in trainer:
-            raise WrongGrid(f"trainer.{name} cannot be set: {reason}.")
+            raise ConfigError(f"trainer.{name} cannot be set: {reason}.")
     if "max_epochs" not in trainer:
-        raise WrongGrid(
+        raise ConfigError(
             "trainer.max_epochs is missing: how many epochs each network is trained. There are: "
             f"{', '.join(trainer) or 'none'}."
         )
     epochs = trainer["max_epochs"]
     if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
-        raise WrongGrid(f"trainer.max_epochs must be an integer ≥ 1, got {epochs!r}.")
+        raise ConfigError(f"trainer.max_epochs must be an integer ≥ 1, got {epochs!r}.")

@@ -12,12 +12,12 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from fullgrad_lightning.utilities.files import whole_file
+from fullgrad_lightning.utilities.files import atomic_path
 
 NAME = "last.ckpt"
 
 
-class WholeCheckpointIO(TorchCheckpointIO):
+class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its place, and renames it.
 
     Lightning's own writes to the system's temporary folder and *moves* the file, which is a copy,
@@ -28,11 +28,11 @@ class WholeCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
         """Saves it; ``storage_options`` are not used."""
-        with whole_file(Path(path)) as unfinished:
+        with atomic_path(Path(path)) as unfinished:
             torch.save(checkpoint, unfinished)
 
 
-class LastCheckpoint(pl.callbacks.Checkpoint):
+class EpochCheckpoint(pl.callbacks.Checkpoint):
     """Saves ``last.ckpt`` at each epoch's end, and counts the seconds that training took.
 
     Args:

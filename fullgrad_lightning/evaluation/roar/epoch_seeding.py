@@ -10,7 +10,7 @@ from fullgrad_lightning.evaluation.roar.epoch_sampler import EpochSampler, repro
 from fullgrad_lightning.evaluation.roar.seeding import seed_everything
 
 
-class Reproducible(pl.Callback):
+class EpochSeeding(pl.Callback):
     """Has each epoch depend on the seed, its number, and the checkpoint before it alone.
 
     Lightning's checkpoints hold no random state. Here none is needed: at the start of each epoch

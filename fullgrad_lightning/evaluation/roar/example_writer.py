@@ -14,12 +14,12 @@ from fullgrad_lightning.datamodules.dataloaders import loader_of
 from fullgrad_lightning.datamodules.roar.masked_dataset import MaskedDataset
 from fullgrad_lightning.datamodules.roar.transform_split import normalization_by, transforms_of
 from fullgrad_lightning.models.batches import images_and_labels
-from fullgrad_lightning.utilities.files import whole_file
+from fullgrad_lightning.utilities.files import atomic_path
 
 NUMBER = 6
 
 
-class WriteExamples(pl.Callback):
+class ExampleWriter(pl.Callback):
     """Writes ``write_examples`` when a test begins: then all processes have set the data up.
 
     Args:
@@ -63,7 +63,7 @@ def write_examples(path: Path, data: pl.LightningDataModule) -> None:
     class_names = tuple(getattr(data, "class_names", None) or ())
     if arrays["labels"].max() < len(class_names):
         arrays["names"] = np.array([str(class_names[label]) for label in arrays["labels"]])
-    with whole_file(path) as unfinished:
+    with atomic_path(path) as unfinished:
         np.savez_compressed(unfinished, **arrays)
 
 

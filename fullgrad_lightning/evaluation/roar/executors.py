@@ -50,7 +50,7 @@ class LocalExecutor:
 
     Args:
         environments: For each job that may run at once, what it finds in its environment beside
-            what there is: see ``shares``.
+            what there is: see ``worker_environments``.
     """
 
     def __init__(self, environments: Sequence[Mapping[str, str]]) -> None:
@@ -106,7 +106,9 @@ class LocalExecutor:
             self._running.discard(process)
 
 
-def shares(jobs: int, *, gpus: Sequence[str], processes: int = 1) -> list[dict[str, str]]:
+def worker_environments(
+    jobs: int, *, gpus: Sequence[str], processes: int = 1
+) -> list[dict[str, str]]:
     """Deals the machine out: an environment for each of the jobs that run at once.
 
     Args:
@@ -119,7 +121,7 @@ def shares(jobs: int, *, gpus: Sequence[str], processes: int = 1) -> list[dict[s
         ValueError: A job needs more GPUs than there are.
 
     Examples:
-        >>> [share["CUDA_VISIBLE_DEVICES"] for share in shares(3, gpus=["0", "1"])]
+        >>> [share["CUDA_VISIBLE_DEVICES"] for share in worker_environments(3, gpus=["0", "1"])]
         ['0', '1', '0']
     """
     if gpus and processes > len(gpus):

@@ -41,7 +41,7 @@ class CellState:
     failure: str | None
 
 
-class Ledger:
+class GridState:
     """What is there of a grid.
 
     Args:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fullgrad_lightning.utilities.files import write_whole
+from fullgrad_lightning.utilities.files import atomic_write
 
 RESULT, FAILURE, LOG = "result.json", "failure.json", "log.txt"
 CELLS, MAPS = "cells", "maps"
@@ -17,7 +17,7 @@ REFERENCE = "reference"
 """The name of the method that removes nothing."""
 
 
-def identity(determines: Mapping[str, Any]) -> str:
+def config_hash(determines: Mapping[str, Any]) -> str:
     """The SHA-256, in hexadecimal, of the canonical JSON of what determines a result.
 
     Raises:
@@ -25,7 +25,7 @@ def identity(determines: Mapping[str, Any]) -> str:
         TypeError: Something that JSON cannot express.
 
     Examples:
-        >>> identity({"seed": 0, "lr": 0.1}) == identity({"lr": 0.1, "seed": 0})
+        >>> config_hash({"seed": 0, "lr": 0.1}) == identity({"lr": 0.1, "seed": 0})
         True
     """
     text = json.dumps(determines, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -38,7 +38,7 @@ class Job:
 
     Args:
         folder: Its own, ``<output>/cells/<name>`` or ``<output>/maps/<name>``.
-        description: All that the process must know; has ``identity`` and ``label``.
+        description: All that the process must know; has ``config_hash`` and ``label``.
         needs: Folders of jobs that must be done first.
     """
 
@@ -70,7 +70,7 @@ class Job:
         """Makes the folder with its ``cell.json`` or ``job.json``, if it is not there."""
         path = description_path(self.folder)
         if not path.is_file():
-            write_whole(path, json.dumps(self.description, indent=2) + "\n")
+            atomic_write(path, json.dumps(self.description, indent=2) + "\n")
 
 
 def description_path(folder: Path) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 _ACCURACY = re.compile(r"accuracy|(?<![a-z])acc(?![a-z])", re.IGNORECASE)
 
 
-def accuracy_of(metrics: Mapping[str, float]) -> float:
+def find_accuracy(metrics: Mapping[str, float]) -> float:
     """``test/accuracy``, or the first metric with "accuracy", or "acc" as a word, in its name.
 
     Args:
@@ -19,7 +19,7 @@ def accuracy_of(metrics: Mapping[str, float]) -> float:
         ValueError: There is none, or it is not in 0…1.
 
     Examples:
-        >>> accuracy_of({"test_loss": 0.5, "test_acc": 0.75})
+        >>> find_accuracy({"test_loss": 0.5, "test_acc": 0.75})
         0.75
     """
     names = [name for name in metrics if _ACCURACY.search(name)]
@@ -35,12 +35,12 @@ def accuracy_of(metrics: Mapping[str, float]) -> float:
     return value
 
 
-def loss_of(metrics: Mapping[str, float]) -> float | None:
+def find_loss(metrics: Mapping[str, float]) -> float | None:
     """``test/loss``, or the first metric with "loss" in its name; ``None``: there is none, or it
     is not finite.
 
     Examples:
-        >>> loss_of({"test_loss": 0.5, "test_acc": 0.75})
+        >>> find_loss({"test_loss": 0.5, "test_acc": 0.75})
         0.5
     """
     names = [name for name in metrics if "loss" in name.lower()]

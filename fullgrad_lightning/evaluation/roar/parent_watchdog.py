@@ -17,7 +17,7 @@ INTERVAL = 0.25
 """Seconds between two looks."""
 
 
-def hold_lifeline() -> None:
+def start_parent_watchdog() -> None:
     """Has this process die soon after the one in ``FULLGRAD_PARENT``; without it, does nothing.
 
     Call it before what is slow to import. Processes that this one starts (the other ranks of DDP)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fullgrad_lightning.evaluation.roar.config import Grid, MethodEntry
-from fullgrad_lightning.evaluation.roar.jobs import CELLS, MAPS, REFERENCE, Job, identity
+from fullgrad_lightning.evaluation.roar.config import GridConfig, MethodSpec
+from fullgrad_lightning.evaluation.roar.jobs import CELLS, MAPS, REFERENCE, Job, config_hash
 
 # Arguments of the Trainer on which no weight depends.
 _APPEARANCE = (
@@ -21,7 +21,7 @@ _CHECKPOINT_SEED = 0
 """With a checkpoint for a reference there is one store for all seeds, estimated under this one."""
 
 
-def jobs_of(grid: Grid) -> list[Job]:
+def plan_jobs(grid: GridConfig) -> list[Job]:
     """References, then estimates, then the other cells.
 
     Args:
@@ -53,9 +53,9 @@ def jobs_of(grid: Grid) -> list[Job]:
 
 
 def _masked(
-    grid: Grid,
+    grid: GridConfig,
     output: Path,
-    entry: MethodEntry,
+    entry: MethodSpec,
     seed: int,
     store: str,
     maps: str,
@@ -70,13 +70,13 @@ def _masked(
 
 
 def _cell(
-    grid: Grid, output: Path, method: str, fraction: float, seed: int,
+    grid: GridConfig, output: Path, method: str, fraction: float, seed: int,
     masking: dict[str, Any] | None, needs: tuple[Path, ...],
 ) -> Job:  # fmt: skip
     where = ("store",)  # the same ranks in another place make the same cell
     decisive = masking and {key: value for key, value in masking.items() if key not in where}
     trainer = {key: value for key, value in grid.trainer.items() if key not in _APPEARANCE}
-    hashed = identity(
+    hashed = config_hash(
         {
             "seed": seed,
             "data": grid.data,
@@ -98,7 +98,7 @@ def _cell(
 
 
 def _estimate(
-    grid: Grid, output: Path, entry: MethodEntry, seed: int, references: dict[int, Job]
+    grid: GridConfig, output: Path, entry: MethodSpec, seed: int, references: dict[int, Job]
 ) -> Job:
     needs: tuple[Path, ...] = ()
     if grid.reference is None:
@@ -116,7 +116,7 @@ def _estimate(
         "method": entry.method, "options": entry.options, "target": grid.target, "seed": seed,
         "data": grid.data, "model": grid.model,
     }  # fmt: skip
-    hashed = identity({**determines, "weights": weights})
+    hashed = config_hash({**determines, "weights": weights})
     description = {
         "label": {"method": entry.method, "seed": seed},
         "identity": hashed,

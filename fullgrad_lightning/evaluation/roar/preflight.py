@@ -16,17 +16,17 @@ from fullgrad_lightning.datamodules.dataloaders import loader_of
 from fullgrad_lightning.datamodules.roar.datamodule import ROARDataModule
 from fullgrad_lightning.datamodules.roar.dataset_checks import LOOKED_AT, fetch, spread
 from fullgrad_lightning.evaluation.roar.components import make
-from fullgrad_lightning.evaluation.roar.config import Grid
+from fullgrad_lightning.evaluation.roar.config import GridConfig
 from fullgrad_lightning.evaluation.roar.epoch_sampler import reproducible_loader
 from fullgrad_lightning.evaluation.roar.jobs import Job
-from fullgrad_lightning.evaluation.roar.logged_metrics import accuracy_of
+from fullgrad_lightning.evaluation.roar.logged_metrics import find_accuracy
 from fullgrad_lightning.models.batches import images_alone, images_and_labels
 from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor
 from fullgrad_lightning.stores.rank_store import RankStore
-from fullgrad_lightning.utilities.lightning_messages import quiet
+from fullgrad_lightning.utilities.lightning_messages import suppress_lightning_messages
 
 
-def check(grid: Grid, jobs: Sequence[Job]) -> str:
+def check(grid: GridConfig, jobs: Sequence[Job]) -> str:
     """Sets the data up, and tries model, methods and stores on two samples.
 
     Args:
@@ -59,7 +59,7 @@ def _check_train_loader(base: pl.LightningDataModule) -> None:
     reproducible_loader(base.train_dataloader(), hook, seed=0, epoch=0)
 
 
-def _check_stores(grid: Grid, data: ROARDataModule) -> None:
+def _check_stores(grid: GridConfig, data: ROARDataModule) -> None:
     for path in {entry.store for entry in grid.entries} - {None}:
         masked = ROARDataModule(data.base, path)
         masked.setup("test")  # complete, and ranks of these images
@@ -67,7 +67,7 @@ def _check_stores(grid: Grid, data: ROARDataModule) -> None:
 
 
 def _check_model(
-    grid: Grid, model: pl.LightningModule, base: pl.LightningDataModule, data: ROARDataModule
+    grid: GridConfig, model: pl.LightningModule, base: pl.LightningDataModule, data: ROARDataModule
 ) -> None:
     loader = loader_of(base, "test")
     assert loader is not None
@@ -86,13 +86,13 @@ def _check_model(
                 f"{classes} classes."
             )
         _check_labels(logits.shape[1], type(base).__name__, loader)
-        with quiet():
+        with suppress_lightning_messages():
             trial = pl.Trainer(
                 accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
                 enable_progress_bar=False, enable_model_summary=False,
             )  # fmt: skip
             (metrics, *_) = trial.test(model, dataloaders=few, verbose=False)
-        accuracy_of(metrics)
+        find_accuracy(metrics)
         _check_methods(grid, model, data)
 
 
@@ -108,7 +108,7 @@ def _check_labels(logits: int, name: str, loader: DataLoader[Any]) -> None:
         )
 
 
-def _check_methods(grid: Grid, model: pl.LightningModule, data: ROARDataModule) -> None:
+def _check_methods(grid: GridConfig, model: pl.LightningModule, data: ROARDataModule) -> None:
     reference = grid.reference and str(Path(grid.reference).expanduser())
     loader = data.predict_dataloader()[0]
     dataset: Any = loader.dataset

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fullgrad_lightning.evaluation.roar.jobs import RESULT, read_description
 from fullgrad_lightning.evaluation.roar.worker import run_job, versions
-from fullgrad_lightning.utilities.files import write_whole
+from fullgrad_lightning.utilities.files import atomic_write
 
 
 def estimate_maps(folder: Path, started: float) -> None:
@@ -63,7 +63,7 @@ def estimate_maps(folder: Path, started: float) -> None:
         "seconds": {"total": time.time() - started},
         "versions": versions(),
     }
-    write_whole(folder / RESULT, json.dumps(result, indent=2) + "\n")
+    atomic_write(folder / RESULT, json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -16,19 +16,25 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from tqdm import tqdm
 
 from fullgrad_lightning.evaluation.roar.components import as_config, resolve
-from fullgrad_lightning.evaluation.roar.config import Grid, WrongGrid
-from fullgrad_lightning.evaluation.roar.executors import Executor, LocalExecutor, shares
+from fullgrad_lightning.evaluation.roar.config import ConfigError, GridConfig
+from fullgrad_lightning.evaluation.roar.executors import (
+    Executor,
+    LocalExecutor,
+    worker_environments,
+)
 from fullgrad_lightning.evaluation.roar.jobs import FAILURE, LOG, Job
-from fullgrad_lightning.evaluation.roar.planning import jobs_of
+from fullgrad_lightning.evaluation.roar.planning import plan_jobs
 from fullgrad_lightning.evaluation.roar.preflight import check
 from fullgrad_lightning.evaluation.roar.worker import record_failure
-from fullgrad_lightning.utilities.files import write_whole
-from fullgrad_lightning.utilities.locks import locked
+from fullgrad_lightning.utilities.files import atomic_write
+from fullgrad_lightning.utilities.locks import folder_lock
 
 _LOG_SHOWN = 4000  # bytes
 
 
-def run_grid(grid: Grid, *, jobs: int | None = None, executor: Executor | None = None) -> bool:
+def run_grid(
+    grid: GridConfig, *, jobs: int | None = None, executor: Executor | None = None
+) -> bool:
     """Does what is not done yet of a grid. The folder can be used again, after a kill too.
 
     Args:
@@ -41,15 +47,17 @@ def run_grid(grid: Grid, *, jobs: int | None = None, executor: Executor | None =
 
     Raises:
         FolderInUse: Another driver runs in the same folder.
-        WrongGrid: What is wrong with it; nothing was started.
+        ConfigError: What is wrong with it; nothing was started.
     """
     grid = resolve(grid)
     output = Path(grid.output)
     with ExitStack() as held:
         try:
-            held.enter_context(locked(output, wait=1.0))  # a second, for someone who only looks
+            held.enter_context(
+                folder_lock(output, wait=1.0)
+            )  # a second, for someone who only looks
         except OSError as error:
-            raise WrongGrid(
+            raise ConfigError(
                 f"Cannot write to the output, {output}: {error}. Choose another."
             ) from error
         planned = _checked(grid)
@@ -62,17 +70,17 @@ def run_grid(grid: Grid, *, jobs: int | None = None, executor: Executor | None =
                 chosen.stop()
 
 
-def _checked(grid: Grid) -> list[Job]:
+def _checked(grid: GridConfig) -> list[Job]:
     try:
-        planned = jobs_of(grid)
+        planned = plan_jobs(grid)
         print(check(grid, planned), flush=True)
     # What a user's own data and model raise when they do not fit; a bug in them raises others.
     except (ValueError, TypeError, RuntimeError, OSError, MisconfigurationException) as error:
-        raise WrongGrid(f"{type(error).__name__}: {error}") from error
+        raise ConfigError(f"{type(error).__name__}: {error}") from error
     return planned
 
 
-def _write(grid: Grid, output: Path, planned: Sequence[Job]) -> None:
+def _write(grid: GridConfig, output: Path, planned: Sequence[Job]) -> None:
     for job in planned:
         job.write()
     content = {
@@ -80,7 +88,7 @@ def _write(grid: Grid, output: Path, planned: Sequence[Job]) -> None:
         "cells": [job.name for job in planned if job.is_cell],
         "maps": [job.name for job in planned if not job.is_cell],
     }
-    write_whole(output / "grid.json", json.dumps(content, indent=2) + "\n")
+    atomic_write(output / "grid.json", json.dumps(content, indent=2) + "\n")
 
 
 def _run(planned: Sequence[Job], executor: Executor) -> bool:
@@ -143,7 +151,7 @@ def _end_of_log(folder: Path) -> str:
         return ""
 
 
-def _environments(grid: Grid, jobs: int | None) -> list[dict[str, str]]:
+def _environments(grid: GridConfig, jobs: int | None) -> list[dict[str, str]]:
     gpus = _gpus() if grid.trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda") else []
     jobs = jobs or max(1, len(gpus))
     devices = grid.trainer.get("devices", 1)
@@ -153,7 +161,7 @@ def _environments(grid: Grid, jobs: int | None) -> list[dict[str, str]]:
         processes = int(devices)
     else:  # "auto" or -1: all it can have
         processes = max(1, len(gpus) // jobs)
-    return shares(jobs, gpus=gpus, processes=processes)
+    return worker_environments(jobs, gpus=gpus, processes=processes)
 
 
 def _gpus() -> list[str]:

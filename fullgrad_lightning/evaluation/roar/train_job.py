@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fullgrad_lightning.evaluation.roar.jobs import REFERENCE, RESULT, read_description
 from fullgrad_lightning.evaluation.roar.worker import run_job, versions
-from fullgrad_lightning.utilities.files import write_whole
+from fullgrad_lightning.utilities.files import atomic_write
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -34,16 +34,16 @@ def train_cell(folder: Path, started: float) -> None:
     # Here, and not above: the process watches its parent before it imports torch.
     from fullgrad_lightning.evaluation.roar.components import make
     from fullgrad_lightning.evaluation.roar.epoch_checkpoint import (
-        LastCheckpoint,
+        EpochCheckpoint,
         readable_checkpoint,
     )
-    from fullgrad_lightning.evaluation.roar.logged_metrics import accuracy_of, loss_of
+    from fullgrad_lightning.evaluation.roar.logged_metrics import find_accuracy, find_loss
     from fullgrad_lightning.evaluation.roar.seeding import seed_everything
 
     seed_everything("weights", label["seed"])
     parts = make(cell["data"], cell["model"], cell["trainer"])
     data = _masked(parts.data, cell["masking"], folder, label["seed"])
-    last = LastCheckpoint(folder, started)
+    last = EpochCheckpoint(folder, started)
     trainer = _trainer(parts.trainer, folder, label["seed"], last)
     checkpoint = readable_checkpoint(last.path)
     trainer.fit(parts.model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -55,13 +55,13 @@ def train_cell(folder: Path, started: float) -> None:
     result = {
         "label": label,
         "identity": cell["identity"],
-        "test_accuracy": accuracy_of(metrics),
-        "test_loss": loss_of(metrics),
+        "test_accuracy": find_accuracy(metrics),
+        "test_loss": find_loss(metrics),
         "epochs": trainer.current_epoch,
         "seconds": {**seconds, "outside": seconds["total"] - seconds["training"]},
         "versions": versions(),
     }
-    write_whole(folder / RESULT, json.dumps(result, indent=2) + "\n")
+    atomic_write(folder / RESULT, json.dumps(result, indent=2) + "\n")
     if label["method"] != REFERENCE:  # the maps of later methods need the reference's alone
         last.path.unlink()
 
@@ -84,15 +84,15 @@ def _trainer(options: dict[str, Any], folder: Path, seed: int, last: pl.Callback
     import torch
     from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 
-    from fullgrad_lightning.evaluation.roar.epoch_checkpoint import WholeCheckpointIO
-    from fullgrad_lightning.evaluation.roar.epoch_seeding import Reproducible
-    from fullgrad_lightning.evaluation.roar.example_writer import WriteExamples
+    from fullgrad_lightning.evaluation.roar.epoch_checkpoint import AtomicCheckpointIO
+    from fullgrad_lightning.evaluation.roar.epoch_seeding import EpochSeeding
+    from fullgrad_lightning.evaluation.roar.example_writer import ExampleWriter
 
     # Deterministic operations, where there are some, without a check that costs time: memory that
     # was not written to would be filled with NaN.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     board = TensorBoardLogger(folder, name="logs")  # a version for each time the cell is started
-    own = [WriteExamples(folder / "examples.npz"), Reproducible(seed), last]
+    own = [ExampleWriter(folder / "examples.npz"), EpochSeeding(seed), last]
     usual = {"deterministic": "warn", "num_sanity_val_steps": 0, "enable_model_summary": False}
     return pl.Trainer(
         **{
@@ -100,7 +100,7 @@ def _trainer(options: dict[str, Any], folder: Path, seed: int, last: pl.Callback
             "enable_progress_bar": False,
             **options,
             "callbacks": [*_listed(options.get("callbacks")), *own],
-            "plugins": [*_listed(options.get("plugins")), WholeCheckpointIO()],
+            "plugins": [*_listed(options.get("plugins")), AtomicCheckpointIO()],
         },
         default_root_dir=folder,
         logger=[board, CSVLogger(folder, name="logs", version=board.version)],

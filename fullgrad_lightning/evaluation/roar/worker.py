@@ -16,9 +16,9 @@ from pathlib import Path
 
 import fullgrad_lightning
 from fullgrad_lightning.evaluation.roar.jobs import FAILURE
-from fullgrad_lightning.evaluation.roar.parent_watchdog import hold_lifeline
-from fullgrad_lightning.utilities.files import write_whole
-from fullgrad_lightning.utilities.locks import FolderInUse, locked
+from fullgrad_lightning.evaluation.roar.parent_watchdog import start_parent_watchdog
+from fullgrad_lightning.utilities.files import atomic_write
+from fullgrad_lightning.utilities.locks import FolderInUse, folder_lock
 
 STARTED = "FULLGRAD_STARTED"
 """Environment variable: ``time.time()`` when the process was started."""
@@ -37,14 +37,14 @@ def run_job(work: Callable[[Path, float], None], arguments: list[str]) -> int:
         0; 1 after a failure, which is recorded in ``failure.json``; 2 if this process cannot run.
     """
     started = float(os.environ.pop(STARTED, time.time()))
-    hold_lifeline()
+    start_parent_watchdog()
     if len(arguments) != 1:
         print(f"expected one argument, the folder of a job, got {arguments}", file=sys.stderr)
         return 2
     folder = Path(arguments[0])
     first = os.environ.get("LOCAL_RANK", "0") == "0"  # of several devices, the others get 1, 2, …
     try:
-        with locked(folder, wait=WAIT) if first else nullcontext():
+        with folder_lock(folder, wait=WAIT) if first else nullcontext():
             if first:
                 (folder / FAILURE).unlink(missing_ok=True)
             return _attempt(work, folder, started, first)
@@ -78,7 +78,7 @@ def record_failure(folder: Path, text: str) -> None:
     """
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     content = json.dumps({"traceback": text, "when": when}, indent=2)
-    write_whole(folder / FAILURE, content + "\n")
+    atomic_write(folder / FAILURE, content + "\n")
 
 
 def versions() -> dict[str, str]:

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from fullgrad_lightning.decomposition.validation import validate_input, validate_model
 from fullgrad_lightning.evaluation.sanity.layer_order import layers_from_output, own_parameters
 from fullgrad_lightning.saliency.base import as_module, positive_integer, seed_option
-from fullgrad_lightning.utilities.seeds import seed_of
+from fullgrad_lightning.utilities.seeds import derive_seed
 
 
-class Cascade:
+class CascadingRandomization:
     """A network that forgets its layers one after the other, output first.
 
     Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, §3 (cascading randomization).
@@ -42,7 +42,7 @@ class Cascade:
 
     Examples:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
-        >>> stages = Cascade(net, torch.zeros(1, 1, 4, 4))
+        >>> stages = CascadingRandomization(net, torch.zeros(1, 1, 4, 4))
         >>> stages.layers, stages.depths
         (('3', '0'), (0, 1, 2))
         >>> [bool((forgetful[0].weight == net[0].weight).all()) for forgetful in stages]
@@ -68,7 +68,7 @@ class Cascade:
             network = deepcopy(self.model)
         for before, depth in pairwise((0, *self.depths)):
             for name in self.layers[before:depth]:
-                reinitialize(network.get_submodule(name), seed_of(f"{self._seed}/{name}"))
+                reinitialize(network.get_submodule(name), derive_seed(f"{self._seed}/{name}"))
             yield network
 
 

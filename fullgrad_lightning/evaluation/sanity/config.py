@@ -11,25 +11,25 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from fullgrad_lightning.datamodules.indexed_split import SplitDataModule
-from fullgrad_lightning.evaluation.components import Parts
-from fullgrad_lightning.evaluation.config import Study, WrongStudy
+from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
+from fullgrad_lightning.evaluation.components import Components
+from fullgrad_lightning.evaluation.config import ConfigError, EvaluationConfig
 from fullgrad_lightning.evaluation.sanity.randomization_test import check_randomization
 from fullgrad_lightning.evaluation.sanity.report import write_sanity_report
 from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 from fullgrad_lightning.saliency.base import positive_integer
 from fullgrad_lightning.saliency.registry import saliency_method
-from fullgrad_lightning.utilities.lightning_messages import quiet
+from fullgrad_lightning.utilities.lightning_messages import suppress_lightning_messages
 from fullgrad_lightning.visualization import unnormalized
 
 
 @dataclass(frozen=True, kw_only=True)
-class SanityCheck(Study):
+class SanityConfig(EvaluationConfig):
     """Checks whether saliency maps notice that the network forgets what it has learnt.
 
     Args:
-        methods, split, checkpoint, target: See ``Study``.
+        methods, split, checkpoint, target: See ``EvaluationConfig``.
         samples: How many images, evenly spread over the split; ``None``: all.
         seed: Of the new weights, and of methods that draw.
         output: Folder of the report, which is written anew each time.
@@ -38,10 +38,10 @@ class SanityCheck(Study):
         pictures: The maps of how many images are drawn.
 
     Raises:
-        WrongStudy: Anything that does not exist or is out of range.
+        ConfigError: Anything that does not exist or is out of range.
 
     Examples:
-        >>> SanityCheck(methods=["fullgrad", "sobel"]).stages
+        >>> SanityConfig(methods=["fullgrad", "sobel"]).stages
         8
     """
 
@@ -57,10 +57,10 @@ class SanityCheck(Study):
             if self.stages is not None:
                 positive_integer("stages", self.stages)
         except ValueError as error:
-            raise WrongStudy(str(error)) from error
+            raise ConfigError(str(error)) from error
 
 
-def run_check(parts: Parts[SanityCheck]) -> str:
+def run_check(parts: Components[SanityConfig]) -> str:
     """Runs the check on one device, and writes its report; see ``write_sanity_report``.
 
     Args:
@@ -70,11 +70,11 @@ def run_check(parts: Parts[SanityCheck]) -> str:
         The text to print.
 
     Raises:
-        WrongStudy: More than one device; data, or a method, that does not fit.
+        ConfigError: More than one device; data, or a method, that does not fit.
     """
     study = parts.study
     device = _device(parts.trainer)
-    data = SplitDataModule(parts.data, study.split, samples=study.samples)
+    data = IndexedSplitDataModule(parts.data, study.split, samples=study.samples)
     silent = parts.trainer.get("enable_progress_bar") is False
     try:
         data.prepare_data()
@@ -99,14 +99,14 @@ def run_check(parts: Parts[SanityCheck]) -> str:
                 progress=told,
             )
     except (TypeError, ValueError) as error:
-        raise WrongStudy(str(error)) from error
+        raise ConfigError(str(error)) from error
     mean, std = data.normalization or (None, None)
     shown = unnormalized(images[: study.pictures], mean, std)
     return write_sanity_report(curves, shown, Path(study.output))
 
 
 def _device(arguments: dict[str, Any]) -> torch.device:
-    with quiet():
+    with suppress_lightning_messages():
         trainer = pl.Trainer(
             **{
                 "devices": 1, "logger": False, "enable_checkpointing": False,
@@ -114,14 +114,14 @@ def _device(arguments: dict[str, Any]) -> torch.device:
             }
         )  # fmt: skip
     if trainer.world_size > 1:
-        raise WrongStudy(
+        raise ConfigError(
             f"The check runs on one device, got {trainer.world_size}. Set trainer.devices to 1."
         )
     return trainer.strategy.root_device
 
 
 def _samples(
-    data: SplitDataModule, study: SanityCheck
+    data: IndexedSplitDataModule, study: SanityConfig
 ) -> tuple[Tensor, Tensor, Tensor | int | None, int]:
     """Row numbers (N,), images (N, C, H, W), the target, and the size of the largest batch."""
     found = [numbered(batch, study.target) for batch in data.predict_dataloader()[0]]

@@ -23,7 +23,7 @@ from fullgrad_lightning.evaluation.reports.curve_style import (
     styles,
 )
 from fullgrad_lightning.evaluation.sanity.results import SanityCurves
-from fullgrad_lightning.utilities.files import whole_file
+from fullgrad_lightning.utilities.files import atomic_path
 from fullgrad_lightning.visualization import display_name, heatmap
 from fullgrad_lightning.visualization.canvas import Row, as_bytes, panel_size, sheet
 from fullgrad_lightning.visualization.unnormalize import resized
@@ -48,9 +48,9 @@ def write_curves(curves: SanityCurves, folder: Path) -> None:
             for method, style in styles(curves.methods).items()
         ]
         draw_labels(axes, labels)
-        with whole_file(folder / "sanity.png") as unfinished:
+        with atomic_path(folder / "sanity.png") as unfinished:
             figure.savefig(unfinished, dpi=DOTS)
-        with whole_file(folder / "sanity.svg") as unfinished:
+        with atomic_path(folder / "sanity.svg") as unfinished:
             figure.savefig(unfinished, metadata={"Date": None})
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from fullgrad_lightning.decomposition import undisturbed
+from fullgrad_lightning.decomposition import isolate_model
 from fullgrad_lightning.decomposition.operations.op_call import tensors
 
 
@@ -41,7 +41,7 @@ def layers_from_output(model: nn.Module, x: Tensor) -> list[str]:
         last_use.pop(name, None)
         last_use[name] = None
 
-    with undisturbed(model, x), torch.no_grad(), _runs(layers, used), _Uses(layers, used):
+    with isolate_model(model, x), torch.no_grad(), _runs(layers, used), _Uses(layers, used):
         model(x.clone())
     return list(reversed(last_use))
 

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from fullgrad_lightning.decomposition import Target
-from fullgrad_lightning.evaluation.sanity.cascading_randomization import Cascade
+from fullgrad_lightning.evaluation.sanity.cascading_randomization import CascadingRandomization
 from fullgrad_lightning.evaluation.sanity.results import SanityCurves
 from fullgrad_lightning.evaluation.sanity.similarity import MEASURES, similarities
 from fullgrad_lightning.saliency.base import (
     SaliencyMethod,
-    fixed_target,
+    index_target,
     positive_integer,
-    select_targets,
+    resolve_target,
     validate_images,
 )
 from fullgrad_lightning.saliency.registry import saliency_method
@@ -38,9 +38,9 @@ def check_randomization(
 
     The model parameter randomization test of Adebayo et al., "Sanity Checks for Saliency Maps",
     NeurIPS 2018, §3: layers are re-initialised one after the other, from the output to the input
-    (``Cascade``). A map that explains the network must change; one that stays like the original,
-    as an edge detector's does, does not depend on what was learnt. To change is necessary, and not
-    enough: it does not say that the original map is right.
+    (``CascadingRandomization``). A map that explains the network must change; one that stays like
+    the original, as an edge detector's does, does not depend on what was learnt. To change is
+    necessary, and not enough: it does not say that the original map is right.
 
     Args:
         model: The network; it is left exactly as it was.
@@ -48,7 +48,7 @@ def check_randomization(
         methods: By the name under which they are reported, or registered names alone.
         target: The class that is explained, as in ``full_gradients``; ``None``: the top class of
             the original network. It stays the same through all stages.
-        stages, seed: As in ``Cascade``.
+        stages, seed: As in ``CascadingRandomization``.
         sample_ids: (N,) integers from which stochastic methods draw; default: a hash of each
             sample. A sample's noise is the same at all stages.
         batch_size: How many images are explained at once.
@@ -59,7 +59,8 @@ def check_randomization(
         The similarity of each sample's map at each stage to its original, by method.
 
     Raises:
-        TypeError, ValueError: As ``Cascade`` and the methods; no method, or an option out of range.
+        TypeError, ValueError: As ``CascadingRandomization`` and the methods; no method, or an
+            option out of range.
 
     Examples:
         >>> net = nn.Sequential(
@@ -72,15 +73,15 @@ def check_randomization(
     positive_integer("batch_size", batch_size)
     positive_integer("pictures", pictures)
     validate_images(model, images, target)
-    forgetting = Cascade(model, images, stages=stages, seed=seed)
-    target = fixed_target(forgetting.model, images, target)
+    forgetting = CascadingRandomization(model, images, stages=stages, seed=seed)
+    target = resolve_target(forgetting.model, images, target)
     rows = torch.arange(len(images)).split(batch_size)
 
     def maps_of(network: nn.Module, method: SaliencyMethod) -> Tensor:
         parts = []
         for part in rows:
             ids = None if sample_ids is None else sample_ids[part]
-            wanted = select_targets(target, part)
+            wanted = index_target(target, part)
             parts.append(method(network, images[part], wanted, sample_ids=ids).cpu())
         return torch.cat(parts)
 

@@ -14,7 +14,7 @@ from fullgrad_lightning.evaluation.reports.tables import WIDTH, Table, as_markdo
 from fullgrad_lightning.evaluation.sanity.figures import draw_maps, write_curves
 from fullgrad_lightning.evaluation.sanity.results import SanityCurves
 from fullgrad_lightning.evaluation.sanity.similarity import MEASURES
-from fullgrad_lightning.utilities.files import write_whole
+from fullgrad_lightning.utilities.files import atomic_write
 from fullgrad_lightning.visualization import save_png
 
 MEANING = (
@@ -50,8 +50,8 @@ def write_sanity_report(curves: SanityCurves, images: Tensor, folder: Path) -> s
         ValueError: Images of another shape, or fewer than there are maps.
     """
     maps = draw_maps(curves, images)
-    write_whole(folder / "results.csv", csv_text(curves))
-    write_whole(folder / "table.md", markdown(curves))
+    atomic_write(folder / "results.csv", csv_text(curves))
+    atomic_write(folder / "table.md", markdown(curves))
     write_curves(curves, folder)
     save_png(maps, folder / "sanity_maps.png")
     parts = [fill(MEANING, WIDTH)]

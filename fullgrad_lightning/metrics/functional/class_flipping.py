@@ -10,8 +10,8 @@ from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model
 from fullgrad_lightning.masking.ranking import rank_pixels
-from fullgrad_lightning.masking.replacement import Replacement
-from fullgrad_lightning.masking.selection import Selection
+from fullgrad_lightning.masking.replacement import PixelReplacer
+from fullgrad_lightning.masking.selection import PixelSelection
 from fullgrad_lightning.metrics.functional.perturbed_logits import (
     ClassTarget,
     checked_fractions,
@@ -46,7 +46,7 @@ def class_flipping(
     *,
     original: ClassTarget,
     target: int | Tensor,
-    replacement: Replacement | None = None,
+    replacement: PixelReplacer | None = None,
     sample_ids: Tensor | Sequence[int] | None = None,
     batch_size: int = 64,
 ) -> Flip:
@@ -96,10 +96,10 @@ def class_flipping(
     ranks = ranks.to(images.device)
     positive = (evidence > 0).view(ranks.shape).to(images.device)
     # Positive evidence has the first ranks: this is "the first k, but no more than are positive".
-    masks = [Selection(fraction=share).replaced(ranks) & positive for share in shares]
+    masks = [PixelSelection(fraction=share).replaced(ranks) & positive for share in shares]
     logits = two_classes(
         logits_without(
-            model, images, [torch.zeros_like(positive), *masks], replacement or Replacement(),
+            model, images, [torch.zeros_like(positive), *masks], replacement or PixelReplacer(),
             sample_ids=sample_ids, batch_size=batch_size,
         )
     )  # fmt: skip

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model
-from fullgrad_lightning.masking.replacement import Replacement
-from fullgrad_lightning.masking.selection import Selection
+from fullgrad_lightning.masking.replacement import PixelReplacer
+from fullgrad_lightning.masking.selection import PixelSelection
 from fullgrad_lightning.metrics.functional.perturbed_logits import (
     ClassTarget,
     classes_of,
@@ -52,8 +52,8 @@ def insertion_deletion(
     ranks: Tensor,
     *,
     steps: int = 50,
-    insert_into: Replacement | None = None,
-    delete_to: Replacement | None = None,
+    insert_into: PixelReplacer | None = None,
+    delete_to: PixelReplacer | None = None,
     target: ClassTarget = None,
     sample_ids: Tensor | Sequence[int] | None = None,
     batch_size: int = 64,
@@ -87,10 +87,10 @@ def insertion_deletion(
     """
     shares = shares_of(steps)
     ask = partial(logits_after, model, images, ranks, sample_ids=sample_ids, batch_size=batch_size)
-    removed = [Selection(fraction=share) for share in shares]
-    added = [Selection(fraction=share, remove=False) for share in shares]
-    deleted = two_classes(ask(removed, delete_to or Replacement()))
-    inserted = two_classes(ask(added, insert_into or Replacement(fill="blur")))
+    removed = [PixelSelection(fraction=share) for share in shares]
+    added = [PixelSelection(fraction=share, remove=False) for share in shares]
+    deleted = two_classes(ask(removed, delete_to or PixelReplacer()))
+    inserted = two_classes(ask(added, insert_into or PixelReplacer(fill="blur")))
     classes = classes_of(deleted[0], target)
     return InsertionDeletionCurves(
         torch.tensor(shares, dtype=torch.float64, device=images.device),

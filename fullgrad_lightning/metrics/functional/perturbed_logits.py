@@ -11,22 +11,22 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition import Model, undisturbed
+from fullgrad_lightning.decomposition import Model, isolate_model
 from fullgrad_lightning.decomposition.target import describe, validate_target
-from fullgrad_lightning.masking.replacement import Replacement
-from fullgrad_lightning.masking.selection import Selection
+from fullgrad_lightning.masking.replacement import PixelReplacer
+from fullgrad_lightning.masking.selection import PixelSelection
 
 ClassTarget = None | int | Tensor  # the top class of the clean image, an index, or indices (N,)
 
-NOTHING = Selection(fraction=0.0)  # replaced: the clean image
+NOTHING = PixelSelection(fraction=0.0)  # replaced: the clean image
 
 
 def logits_after(
     model: Model,
     images: Tensor,
     ranks: Tensor,
-    selections: Sequence[Selection],
-    replacement: Replacement,
+    selections: Sequence[PixelSelection],
+    replacement: PixelReplacer,
     *,
     sample_ids: Tensor | Sequence[int] | None = None,
     batch_size: int = 64,
@@ -66,7 +66,7 @@ def logits_without(
     model: Model,
     images: Tensor,
     masks: Iterable[Tensor],
-    replacement: Replacement,
+    replacement: PixelReplacer,
     *,
     sample_ids: Tensor | Sequence[int] | None = None,
     batch_size: int = 64,
@@ -85,7 +85,7 @@ def logits_without(
     parts = [slice(start, start + batch_size) for start in starts]
     replaced_by = _Replaced(images, replacement, ids)
     found = []
-    with undisturbed(model, images, frozen=False), torch.no_grad():
+    with isolate_model(model, images, frozen=False), torch.no_grad():
         for mask in masks:
             outputs = [_logits(model(replaced_by(mask, part)), images[part]) for part in parts]
             found.append(torch.cat(outputs).double())
@@ -95,7 +95,7 @@ def logits_without(
 class _Replaced:
     """Images under one mask after the other; what does not depend on the mask is made once."""
 
-    def __init__(self, images: Tensor, replacement: Replacement, ids: Sequence[int]) -> None:
+    def __init__(self, images: Tensor, replacement: PixelReplacer, ids: Sequence[int]) -> None:
         self.images, self.replacement, self.ids = images, replacement, ids
         everywhere = torch.ones_like(images[:, 0], dtype=torch.bool)
         depends = replacement.depends_on_mask
@@ -150,7 +150,7 @@ def checked_fractions(fractions: Sequence[float]) -> tuple[float, ...]:
     Raises:
         ValueError: They are not.
     """
-    values = tuple(Selection(fraction=fraction).fraction for fraction in fractions)
+    values = tuple(PixelSelection(fraction=fraction).fraction for fraction in fractions)
     ascending = all(a < b for a, b in pairwise(values))
     if not values or not ascending or values[-1] == 0:
         raise ValueError(

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model
-from fullgrad_lightning.masking.replacement import Replacement
-from fullgrad_lightning.masking.selection import Order, Selection
+from fullgrad_lightning.masking.replacement import PixelReplacer
+from fullgrad_lightning.masking.selection import Order, PixelSelection
 from fullgrad_lightning.metrics.functional.perturbed_logits import (
     NOTHING,
     ClassTarget,
@@ -41,7 +41,7 @@ def pixel_perturbation(
     fractions: Sequence[float],
     *,
     order: Order = "least_salient",
-    replacement: Replacement | None = None,
+    replacement: PixelReplacer | None = None,
     target: ClassTarget = None,
     sample_ids: Tensor | Sequence[int] | None = None,
     batch_size: int = 64,
@@ -79,10 +79,10 @@ def pixel_perturbation(
         tensor([[0., 1.]], dtype=torch.float64)
     """
     selections = [
-        Selection(fraction=fraction, order=order) for fraction in checked_fractions(fractions)
+        PixelSelection(fraction=fraction, order=order) for fraction in checked_fractions(fractions)
     ]
     logits = logits_after(
-        model, images, ranks, [NOTHING, *selections], replacement or Replacement(),
+        model, images, ranks, [NOTHING, *selections], replacement or PixelReplacer(),
         sample_ids=sample_ids, batch_size=batch_size,
     )  # fmt: skip
     outputs = of_classes(logits, classes_of(logits[0], target))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model
-from fullgrad_lightning.masking.replacement import Replacement
-from fullgrad_lightning.masking.selection import Selection
+from fullgrad_lightning.masking.replacement import PixelReplacer
+from fullgrad_lightning.masking.selection import PixelSelection
 from fullgrad_lightning.metrics.functional.perturbed_logits import (
     NOTHING,
     ClassTarget,
@@ -43,7 +43,7 @@ def road(
     ranks: Tensor,
     fractions: Sequence[float],
     *,
-    replacement: Replacement | None = None,
+    replacement: PixelReplacer | None = None,
     target: ClassTarget = None,
     sample_ids: Tensor | Sequence[int] | None = None,
     batch_size: int = 64,
@@ -80,12 +80,12 @@ def road(
         (tensor([[False]]), tensor([[True]]))
     """
     shares = checked_fractions(fractions)
-    most = [Selection(fraction=share, order="most_salient") for share in shares]
-    least = [Selection(fraction=share, order="least_salient") for share in shares]
+    most = [PixelSelection(fraction=share, order="most_salient") for share in shares]
+    least = [PixelSelection(fraction=share, order="least_salient") for share in shares]
     logits = two_classes(
         logits_after(
             model, images, ranks, [NOTHING, *most, *least],
-            replacement or Replacement(fill="noisy_linear"),
+            replacement or PixelReplacer(fill="noisy_linear"),
             sample_ids=sample_ids, batch_size=batch_size,
         )
     )  # fmt: skip

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fullgrad_lightning.decomposition import Model, Target
-from fullgrad_lightning.saliency.base import map_dtype, map_of, seed_option, validate_images
+from fullgrad_lightning.saliency.base import channel_sum, map_dtype, seed_option, validate_images
 from fullgrad_lightning.saliency.draws import generator, sample_ids_of
 
 
@@ -45,4 +45,4 @@ class Sobel:
         across = grey.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
         kernels = torch.stack((across, across.mT))[:, None]
         edges = F.conv2d(F.pad(grey, (1, 1, 1, 1), mode="replicate"), kernels)
-        return map_of(torch.linalg.vector_norm(edges, dim=1, keepdim=True))
+        return channel_sum(torch.linalg.vector_norm(edges, dim=1, keepdim=True))

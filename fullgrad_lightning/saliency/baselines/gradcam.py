@@ -12,11 +12,11 @@ from captum import attr
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fullgrad_lightning.decomposition import Model, Target, undisturbed
+from fullgrad_lightning.decomposition import Model, Target, isolate_model
 from fullgrad_lightning.saliency.base import (
     as_module,
+    channel_sum,
     explained_output,
-    map_of,
     nodes_behind,
     validate_images,
 )
@@ -59,7 +59,7 @@ class GradCAM:
         """
         model = validate_images(model, x, target)
         network = as_module(model)
-        with undisturbed(model, x):
+        with isolate_model(model, x):
             x = x.detach()
             f = explained_output(model, target)
             module, call = self._run_shown(network, f, x)
@@ -75,7 +75,7 @@ class GradCAM:
                 cam = attr.LayerGradCam(f, once).attribute(x.clone(), relu_attributions=True)
         assert isinstance(cam, Tensor)
         cam = F.interpolate(cam.detach(), x.shape[2:], mode="bilinear", align_corners=False)
-        return map_of(cam)
+        return channel_sum(cam)
 
     def _run_shown(self, network: nn.Module, f: Callable[[Tensor], Tensor], x: Tensor) -> Run:
         """The last run, of the named layer or of any convolution, that f depends on."""

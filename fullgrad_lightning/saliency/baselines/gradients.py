@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from fullgrad_lightning.decomposition import Model, Target, undisturbed
-from fullgrad_lightning.saliency.base import input_gradient_of, map_of, validate_images
+from fullgrad_lightning.decomposition import Model, Target, isolate_model
+from fullgrad_lightning.saliency.base import channel_sum, input_gradient_of, validate_images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +19,8 @@ class InputGradient:
     ) -> Tensor:
         """Maps, (N, 1, H, W); see ``SaliencyMethod``."""
         model = validate_images(model, x, target)
-        with undisturbed(model, x):
-            return map_of(input_gradient_of(model, x, target))
+        with isolate_model(model, x):
+            return channel_sum(input_gradient_of(model, x, target))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,5 +32,5 @@ class InputXGradient:
     ) -> Tensor:
         """Maps, (N, 1, H, W); see ``SaliencyMethod``."""
         model = validate_images(model, x, target)
-        with undisturbed(model, x):
-            return map_of(input_gradient_of(model, x, target) * x.detach())
+        with isolate_model(model, x):
+            return channel_sum(input_gradient_of(model, x, target) * x.detach())

@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from fullgrad_lightning.decomposition import Model, Target, undisturbed
+from fullgrad_lightning.decomposition import Model, Target, isolate_model
 from fullgrad_lightning.saliency.base import (
+    channel_sum,
     differentiable_output,
     gradient_at,
-    map_of,
     nodes_behind,
     validate_images,
 )
@@ -41,7 +41,7 @@ class GuidedBackprop:
             UserWarning: There is no ReLU to guide.
         """
         model = validate_images(model, x, target)
-        with undisturbed(model, x):
+        with isolate_model(model, x):
             leaf = x.detach().clone().requires_grad_()
             with _ViewsInSight():
                 f = differentiable_output(model, leaf, target)
@@ -55,7 +55,7 @@ class GuidedBackprop:
                 "input gradient.",
                 stacklevel=2,
             )
-        return map_of(gradient)
+        return channel_sum(gradient)
 
 
 class _ViewsInSight(TorchFunctionMode):

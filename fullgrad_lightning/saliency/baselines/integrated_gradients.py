@@ -9,12 +9,12 @@ import torch
 from captum import attr
 from torch import Tensor
 
-from fullgrad_lightning.decomposition import Model, Target, undisturbed
+from fullgrad_lightning.decomposition import Model, Target, isolate_model
 from fullgrad_lightning.saliency.base import (
+    channel_sum,
     differentiable_output,
-    fixed_target,
-    map_of,
     positive_integer,
+    resolve_target,
     validate_images,
 )
 
@@ -45,14 +45,14 @@ class IntegratedGradients:
     ) -> Tensor:
         """Maps, (N, 1, H, W); see ``SaliencyMethod``."""
         model = validate_images(model, x, target)
-        target = fixed_target(model, x, target)
+        target = resolve_target(model, x, target)
         attributions = []
-        with undisturbed(model, x):
+        with isolate_model(model, x):
             for i in range(len(x)):  # one by one: captum's chunks must hold whole batches
                 its = target[i : i + 1] if isinstance(target, Tensor) else target
                 method = attr.IntegratedGradients(_repeated(model, its), multiply_by_inputs=True)
                 attributions.append(
-                    map_of(
+                    channel_sum(
                         method.attribute(
                             x[i : i + 1].detach().clone(),
                             n_steps=self.n_steps,

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition import Model, Target, undisturbed
+from fullgrad_lightning.decomposition import Model, Target, isolate_model
 from fullgrad_lightning.saliency.base import (
-    fixed_target,
+    channel_sum,
+    index_target,
     input_gradient_of,
     map_dtype,
-    map_of,
     noise_options,
     positive_integer,
-    select_targets,
+    resolve_target,
     validate_images,
 )
 from fullgrad_lightning.saliency.draws import gaussian_noise, noise_scale, sample_ids_of
@@ -56,8 +56,8 @@ class SmoothGrad:
         """Maps, (N, 1, H, W); see ``SaliencyMethod``."""
         model = validate_images(model, x, target)
         ids = sample_ids_of(x, sample_ids)
-        x, target = x.detach(), fixed_target(model, x, target)
-        with undisturbed(model, x):
+        x, target = x.detach(), resolve_target(model, x, target)
+        with isolate_model(model, x):
             mean = torch.zeros(x.shape, dtype=torch.float64, device=x.device)
             square = torch.zeros_like(mean)
             scale = noise_scale(x, self.noise_level).view(-1, 1, 1, 1)
@@ -67,10 +67,10 @@ class SmoothGrad:
                 rows = torch.tensor([i for i, _ in chunk], device=x.device)
                 noise = [gaussian_noise(x[i], self.seed, ids[i], [draw])[0] for i, draw in chunk]
                 noisy = x[rows] + scale[rows] * torch.stack(noise)
-                gradient = input_gradient_of(model, noisy, select_targets(target, rows)).double()
+                gradient = input_gradient_of(model, noisy, index_target(target, rows)).double()
                 mean.index_add_(0, rows, gradient / self.n_samples)
                 square.index_add_(0, rows, gradient.square() / self.n_samples)
-        return map_of(self._statistic(mean, square)).to(map_dtype(x))
+        return channel_sum(self._statistic(mean, square)).to(map_dtype(x))
 
     def _statistic(self, mean: Tensor, mean_of_squares: Tensor) -> Tensor:
         return mean

@@ -18,7 +18,7 @@ from fullgrad_lightning.callbacks.base.batches import (
     mask_of,
     structure,
 )
-from fullgrad_lightning.callbacks.base.trainer_access import is_last_batch, positions
+from fullgrad_lightning.callbacks.base.trainer_access import dataset_positions, is_last_batch
 
 X, Y, M = torch.rand(4, 3, 8, 8), torch.arange(4), torch.zeros(4, 8, 8, dtype=torch.bool)
 Sample = namedtuple("Sample", "label pixel_values mask")
@@ -86,7 +86,9 @@ def test_positions_are_those_of_the_distributed_sampler(processes: int, size: in
         sampler = DistributedSampler(data, processes, rank, shuffle=False)  # type: ignore[arg-type]
         trainer = run(world_size=processes, global_rank=rank)
         mine = list(sampler)
-        got = positions(trainer, 0, 2, size) + positions(trainer, 2, len(mine) - 2, size)
+        got = dataset_positions(trainer, 0, 2, size) + dataset_positions(
+            trainer, 2, len(mine) - 2, size
+        )
         padding = [index for index, position in zip(mine, got, strict=True) if position is None]
         assert [p for p in got if p is not None] == mine[: len(mine) - len(padding)]
         assert len(padding) <= 1  # the repeated ones at the end

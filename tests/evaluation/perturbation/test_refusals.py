@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fullgrad_lightning.cli import main
-from fullgrad_lightning.utilities.locks import locked
+from fullgrad_lightning.utilities.locks import folder_lock
 from tests.evaluation.perturbation.perturbing import SmallNet, arguments
 
 NETWORKS = "tests.evaluation.perturbation.perturbing"
@@ -107,7 +107,7 @@ def test_weights_of_another_network(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_a_folder_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with locked(tmp_path):
+    with folder_lock(tmp_path):
         assert "is in use by process" in refused(tmp_path, capsys)
 
 

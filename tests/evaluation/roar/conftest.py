@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fullgrad_lightning.utilities.locks import locked
+from fullgrad_lightning.utilities.locks import folder_lock
 from tests.evaluation.roar import grids
 
 
@@ -18,7 +18,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if "PYTEST_XDIST_WORKER" in os.environ:  # workers run it once for all
         shared = shared.parent
     output = shared / "uninterrupted" / "grid"
-    with locked(output.parent, wait=300):
+    with folder_lock(output.parent, wait=300):
         if not (output / "report" / "results.csv").is_file():
             launcher = {"LOCAL_RANK": "1", "WORLD_SIZE": "7", "PL_GLOBAL_SEED": "9"}
             done = grids.run(grids.write_config(output), environment=launcher)

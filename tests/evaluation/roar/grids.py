@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from fullgrad_lightning.evaluation.roar.grid_state import CellState, Ledger
+from fullgrad_lightning.evaluation.roar.grid_state import CellState, GridState
 from tests.evaluation.roar.planted import KILL
 
 EPOCHS = 2
@@ -62,12 +62,12 @@ def run(
 
 def states(output: Path) -> dict[str, str]:
     """State by method."""
-    return {cell.method: cell.state for cell in Ledger(output).cells()}
+    return {cell.method: cell.state for cell in GridState(output).cells()}
 
 
 def results(output: Path) -> dict[str, dict[str, Any]]:
     """What the cells measured, by method."""
-    return {cell.method: measured(cell) for cell in Ledger(output).cells()}
+    return {cell.method: measured(cell) for cell in GridState(output).cells()}
 
 
 def measured(cell: CellState) -> dict[str, Any]:

@@ -10,11 +10,11 @@ import pytorch_lightning as pl
 import torch
 
 from fullgrad_lightning.evaluation.roar.epoch_checkpoint import (
-    LastCheckpoint,
-    WholeCheckpointIO,
+    AtomicCheckpointIO,
+    EpochCheckpoint,
     readable_checkpoint,
 )
-from fullgrad_lightning.evaluation.roar.epoch_seeding import Reproducible
+from fullgrad_lightning.evaluation.roar.epoch_seeding import EpochSeeding
 from fullgrad_lightning.evaluation.roar.seeding import seed_everything
 from tests.evaluation.roar.planted import AugmentedShapes, DropoutNet
 
@@ -37,11 +37,11 @@ class BreakOff(pl.Callback):
 def train(folder: Path, *callbacks: pl.Callback, workers: int = 0, **options: Any) -> Any:
     """The last checkpoint, of a training that goes on with the one there is."""
     seed_everything("weights", 5)
-    last = LastCheckpoint(folder, started=0.0)
+    last = EpochCheckpoint(folder, started=0.0)
     trainer = pl.Trainer(
         max_epochs=EPOCHS, accelerator="cpu", logger=False, enable_progress_bar=False,
         enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False,
-        callbacks=[*callbacks, Reproducible(5), last], plugins=[WholeCheckpointIO()],
+        callbacks=[*callbacks, EpochSeeding(5), last], plugins=[AtomicCheckpointIO()],
         default_root_dir=folder,
     )  # fmt: skip
     data = AugmentedShapes(num_workers=workers)
@@ -87,7 +87,7 @@ def test_the_seed_matters(tmp_path: Path) -> None:
     trainer = pl.Trainer(
         max_epochs=EPOCHS, accelerator="cpu", logger=False, enable_progress_bar=False,
         enable_model_summary=False, num_sanity_val_steps=0, default_root_dir=tmp_path,
-        callbacks=[LastCheckpoint(tmp_path / "broken", 0.0)], plugins=[WholeCheckpointIO()],
+        callbacks=[EpochCheckpoint(tmp_path / "broken", 0.0)], plugins=[AtomicCheckpointIO()],
     )  # fmt: skip
     trainer.fit(DropoutNet(), datamodule=AugmentedShapes(num_workers=0), ckpt_path=path,
                 weights_only=True)  # fmt: skip
@@ -125,13 +125,13 @@ def test_a_broken_checkpoint_is_not_taken_for_one(content: bytes | None, tmp_pat
 
 def test_a_checkpoint_that_fails_to_be_written_leaves_the_one_before(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
-    WholeCheckpointIO().save_checkpoint({"epoch": 1}, path)
+    AtomicCheckpointIO().save_checkpoint({"epoch": 1}, path)
 
     class Unsavable:
         def __reduce__(self) -> Any:
             raise RuntimeError("no")
 
     with pytest.raises(RuntimeError, match="no"):
-        WholeCheckpointIO().save_checkpoint({"epoch": 2, "bad": Unsavable()}, path)
+        AtomicCheckpointIO().save_checkpoint({"epoch": 2, "bad": Unsavable()}, path)
     assert torch.load(path, weights_only=True) == {"epoch": 1}
     assert [entry.name for entry in tmp_path.iterdir()] == ["last.ckpt"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fullgrad_lightning.evaluation.roar.components import load_grid, make
-from fullgrad_lightning.evaluation.roar.planning import jobs_of
+from fullgrad_lightning.evaluation.roar.planning import plan_jobs
 from fullgrad_lightning.saliency.registry import saliency_method
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
@@ -22,4 +22,4 @@ def test_an_example(name: str, tmp_path: Path) -> None:
     make(grid.data, grid.model, grid.trainer)
     for entry in grid.entries:
         saliency_method(entry.method, **entry.options)
-    assert sum(job.is_cell for job in jobs_of(grid)) == CELLS[name]
+    assert sum(job.is_cell for job in plan_jobs(grid)) == CELLS[name]

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from fullgrad_lightning.evaluation.roar import executors
-from fullgrad_lightning.evaluation.roar.executors import JobFailed, LocalExecutor, shares
+from fullgrad_lightning.evaluation.roar.executors import (
+    JobFailed,
+    LocalExecutor,
+    worker_environments,
+)
 from fullgrad_lightning.evaluation.roar.jobs import FAILURE, LOG, Job
 
 
@@ -99,7 +103,10 @@ def test_cores_are_split_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def threads(*arguments: int) -> list[str]:
         jobs, processes = arguments
-        return [share["OMP_NUM_THREADS"] for share in shares(jobs, gpus=[], processes=processes)]
+        return [
+            share["OMP_NUM_THREADS"]
+            for share in worker_environments(jobs, gpus=[], processes=processes)
+        ]
 
     assert threads(3, 1) == ["4"] * 3
     assert threads(3, 2) == ["2"] * 3
@@ -110,7 +117,7 @@ def test_cores_are_split_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_gpus_are_dealt_out() -> None:
     def dealt(jobs: int, gpus: str, processes: int = 1) -> list[str]:
-        found = shares(jobs, gpus=gpus.split(), processes=processes)
+        found = worker_environments(jobs, gpus=gpus.split(), processes=processes)
         return [share["CUDA_VISIBLE_DEVICES"] for share in found]
 
     assert dealt(2, "4 5") == ["4", "5"]

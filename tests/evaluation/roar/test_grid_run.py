@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 
 from fullgrad_lightning.cli import main
-from fullgrad_lightning.evaluation.roar.grid_state import Ledger
+from fullgrad_lightning.evaluation.roar.grid_state import GridState
 from fullgrad_lightning.stores.rank_store import RankStore
 from tests.evaluation.roar import grids
 
 
 def test_every_cell_has_its_result_and_logs(uninterrupted: Path) -> None:
-    reference, masked = Ledger(uninterrupted).cells()
+    reference, masked = GridState(uninterrupted).cells()
     assert (reference.method, reference.fraction, reference.seed) == ("reference", 0.0, 0)
     assert (masked.method, masked.fraction, masked.seed) == ("random", 0.5, 0)
     for cell in (reference, masked):
@@ -37,7 +37,7 @@ def test_every_cell_has_its_result_and_logs(uninterrupted: Path) -> None:
 def test_examples_show_what_was_removed(uninterrupted: Path) -> None:
     reference, masked = (
         np.load(cell.folder / "examples.npz", allow_pickle=False)
-        for cell in Ledger(uninterrupted).cells()
+        for cell in GridState(uninterrupted).cells()
     )
     assert reference["images"].shape == masked["images"].shape == (6, 16, 16, 3)
     assert reference["images"].dtype == np.uint8
@@ -48,7 +48,7 @@ def test_examples_show_what_was_removed(uninterrupted: Path) -> None:
 
 
 def test_the_store_is_complete_and_of_the_reference(uninterrupted: Path) -> None:
-    (name,) = Ledger(uninterrupted).maps()
+    (name,) = GridState(uninterrupted).maps()
     store = RankStore.open(uninterrupted / "maps" / name)
     store.verify()
     assert store.sizes == {"train": 64, "val": 8, "test": 61} and store.shape == (16, 16)

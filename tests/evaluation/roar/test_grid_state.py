@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from fullgrad_lightning.evaluation.roar.grid_state import Ledger
+from fullgrad_lightning.evaluation.roar.grid_state import GridState
 from fullgrad_lightning.evaluation.roar.jobs import FAILURE, RESULT, Job
 from fullgrad_lightning.evaluation.roar.worker import record_failure
-from fullgrad_lightning.utilities.locks import locked
+from fullgrad_lightning.utilities.locks import folder_lock
 
 METHODS = ("reference", "finished", "broken", "retried", "stopped", "untouched")
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
+def ledger(tmp_path: Path) -> GridState:
     names = []
     for method in METHODS:
         label = {"method": method, "fraction": 0.5, "seed": 3}
@@ -29,19 +29,19 @@ def ledger(tmp_path: Path) -> Ledger:
     (tmp_path / "grid.json").write_text(
         json.dumps({"config": {"seeds": [3]}, "cells": names, "maps": [maps.name]})
     )
-    return Ledger(tmp_path)
+    return GridState(tmp_path)
 
 
-def test_states(ledger: Ledger) -> None:
+def test_states(ledger: GridState) -> None:
     folders = {cell.method: cell.folder for cell in ledger.cells()}
     assert tuple(folders) == METHODS
     for method in METHODS[1:5]:
-        with locked(folders[method]):
+        with folder_lock(folders[method]):
             pass
     (folders["finished"] / RESULT).write_text('{"test_accuracy": 0.25}')
     record_failure(folders["broken"], "Traceback:\nValueError: planted")
     record_failure(folders["retried"], "ValueError: the time before")
-    with locked(folders["retried"]), locked(folders["reference"]):
+    with folder_lock(folders["retried"]), folder_lock(folders["reference"]):
         found = {cell.method: cell for cell in ledger.cells()}
     assert {method: cell.state for method, cell in found.items()} == {
         "reference": "running", "finished": "done", "broken": "failed", "retried": "running",
@@ -55,7 +55,7 @@ def test_states(ledger: Ledger) -> None:
     assert ledger.config == {"seeds": [3]}
 
 
-def test_the_table(ledger: Ledger) -> None:
+def test_the_table(ledger: GridState) -> None:
     broken = next(cell.folder for cell in ledger.cells() if cell.method == "broken")
     record_failure(broken, "Traceback:\nValueError: planted")
     shown = ledger.table()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from fullgrad_lightning.evaluation.roar.grid_state import Ledger
+from fullgrad_lightning.evaluation.roar.grid_state import GridState
 from fullgrad_lightning.evaluation.roar.jobs import CELLS
 from fullgrad_lightning.utilities.locks import owner
 from tests.evaluation.roar import grids
@@ -21,7 +21,7 @@ def test_a_driver_and_a_cell_are_killed_and_the_table_is_the_same(
 
     # Within the reference's second epoch.
     assert grids.run(config, kill="driver reference 1 2").returncode == -9
-    reference, cell = Ledger(output).cells()
+    reference, cell = GridState(output).cells()
     assert_gone(owner(reference.folder), seconds=5)
     assert grids.states(output) == {"reference": "interrupted", "random": "waiting"}
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from fullgrad_lightning.evaluation.roar.config import Grid, WrongGrid
+from fullgrad_lightning.evaluation.roar.config import ConfigError, GridConfig
 from fullgrad_lightning.evaluation.roar.jobs import Job
-from fullgrad_lightning.evaluation.roar.planning import jobs_of
+from fullgrad_lightning.evaluation.roar.planning import plan_jobs
 
 
-def grid(output: Path, **changes: Any) -> Grid:
+def grid(output: Path, **changes: Any) -> GridConfig:
     options: dict[str, Any] = {
         "methods": {"fullgrad": {}, "random": {"seeds": [0]}},
         "fractions": [0.1, 0.5],
@@ -23,7 +23,7 @@ def grid(output: Path, **changes: Any) -> Grid:
         "trainer": {"max_epochs": 3},
         "output": str(output),
     }
-    return Grid(**{**options, **changes})
+    return GridConfig(**{**options, **changes})
 
 
 def labels(jobs: list[Job], *, cells: bool) -> list[tuple[Any, ...]]:
@@ -31,7 +31,7 @@ def labels(jobs: list[Job], *, cells: bool) -> list[tuple[Any, ...]]:
 
 
 def test_all_combinations_and_one_reference_for_each_seed(tmp_path: Path) -> None:
-    jobs = jobs_of(grid(tmp_path))
+    jobs = plan_jobs(grid(tmp_path))
     assert labels(jobs, cells=True) == [
         ("reference", 0.0, 0), ("reference", 0.0, 1),
         ("fullgrad", 0.1, 0), ("fullgrad", 0.5, 0), ("fullgrad", 0.1, 1), ("fullgrad", 0.5, 1),
@@ -42,7 +42,7 @@ def test_all_combinations_and_one_reference_for_each_seed(tmp_path: Path) -> Non
 
 
 def test_what_each_needs(tmp_path: Path) -> None:
-    by_folder = {job.folder: job for job in jobs_of(grid(tmp_path))}
+    by_folder = {job.folder: job for job in plan_jobs(grid(tmp_path))}
     for job in by_folder.values():
         seed = job.description["label"]["seed"]
         needs = [by_folder[folder].description["label"] for folder in job.needs]
@@ -58,18 +58,18 @@ def test_what_each_needs(tmp_path: Path) -> None:
 def test_a_checkpoint_serves_all_seeds(tmp_path: Path) -> None:
     checkpoint = tmp_path / "model.ckpt"
     checkpoint.write_bytes(b"weights")
-    jobs = jobs_of(grid(tmp_path, reference=str(checkpoint)))
+    jobs = plan_jobs(grid(tmp_path, reference=str(checkpoint)))
     assert labels(jobs, cells=False) == [("fullgrad", 0), ("random", 0)]
     estimates = [job for job in jobs if not job.is_cell]
     assert all(job.needs == () for job in estimates)
     checkpoint.write_bytes(b"other weights")
-    again = [job for job in jobs_of(grid(tmp_path, reference=str(checkpoint))) if not job.is_cell]
+    again = [job for job in plan_jobs(grid(tmp_path, reference=str(checkpoint))) if not job.is_cell]
     assert not {job.folder for job in estimates} & {job.folder for job in again}
 
 
 def test_a_store_of_ones_own_needs_nothing(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("{}")
-    jobs = jobs_of(grid(tmp_path, methods={"mine": {"store": str(tmp_path)}}))
+    jobs = plan_jobs(grid(tmp_path, methods={"mine": {"store": str(tmp_path)}}))
     assert labels(jobs, cells=False) == []
     (masked, *_) = [job for job in jobs if job.description["label"]["method"] == "mine"]
     assert masked.needs == () and masked.description["masking"]["store"] == str(tmp_path)
@@ -77,17 +77,17 @@ def test_a_store_of_ones_own_needs_nothing(tmp_path: Path) -> None:
 
 def test_series_with_the_same_maps_share_them(tmp_path: Path) -> None:
     methods = {"fullgrad": {}, "its_mask": {"method": "fullgrad", "mask_only": True}}
-    jobs = jobs_of(grid(tmp_path, methods=methods))
+    jobs = plan_jobs(grid(tmp_path, methods=methods))
     assert labels(jobs, cells=False) == [("fullgrad", 0), ("fullgrad", 1)]
     masked = [job for job in jobs if job.is_cell and job.needs]
     assert [job.description["masking"]["mask_only"] for job in masked] == [False] * 4 + [True] * 4
 
 
 def test_a_grown_grid_holds_the_smaller_one(tmp_path: Path) -> None:
-    small = {job.folder: job for job in jobs_of(grid(tmp_path))}
+    small = {job.folder: job for job in plan_jobs(grid(tmp_path))}
     large = {
         job.folder: job
-        for job in jobs_of(
+        for job in plan_jobs(
             grid(
                 tmp_path,
                 methods={"sobel": {}, "fullgrad": {}, "random": {"seeds": [0]}},
@@ -115,7 +115,7 @@ def test_a_grown_grid_holds_the_smaller_one(tmp_path: Path) -> None:
 def test_what_determines_a_result(
     changes: dict[str, Any], same_references: bool, same_maps: bool, tmp_path: Path
 ) -> None:
-    one, two = jobs_of(grid(tmp_path)), jobs_of(grid(tmp_path, **changes))
+    one, two = plan_jobs(grid(tmp_path)), plan_jobs(grid(tmp_path, **changes))
 
     def folders(jobs: list[Job], which: str) -> set[Path]:
         references = {job.folder for job in jobs if job.name.startswith("reference")}
@@ -131,7 +131,7 @@ def test_what_determines_a_result(
 def test_what_does_not(tmp_path: Path) -> None:
     one = grid(tmp_path)
     two = replace(one, trainer={"max_epochs": 3, "enable_progress_bar": True})
-    assert {job.folder for job in jobs_of(one)} == {job.folder for job in jobs_of(two)}
+    assert {job.folder for job in plan_jobs(one)} == {job.folder for job in plan_jobs(two)}
 
 
 @pytest.mark.parametrize(
@@ -157,5 +157,5 @@ def test_what_does_not(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_grids(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
-    with pytest.raises(WrongGrid, match=message):
+    with pytest.raises(ConfigError, match=message):
         grid(tmp_path, **changes)

@@ -12,12 +12,12 @@ import pytest
 
 from fullgrad_lightning.cli import main
 from fullgrad_lightning.evaluation.roar.components import resolve
-from fullgrad_lightning.evaluation.roar.config import Grid
+from fullgrad_lightning.evaluation.roar.config import GridConfig
 from fullgrad_lightning.evaluation.roar.executors import JobFailed
-from fullgrad_lightning.evaluation.roar.grid_state import Ledger
+from fullgrad_lightning.evaluation.roar.grid_state import GridState
 from fullgrad_lightning.evaluation.roar.jobs import RESULT, Job
 from fullgrad_lightning.evaluation.roar.scheduler import run_grid
-from fullgrad_lightning.utilities.locks import locked
+from fullgrad_lightning.utilities.locks import folder_lock
 from tests.evaluation.roar import grids
 
 
@@ -53,10 +53,10 @@ class AtOnce:
         self.stopped = True
 
 
-def small(output: Path, **changes: Any) -> Grid:
+def small(output: Path, **changes: Any) -> GridConfig:
     options = {"methods": {"random": {}, "sobel": {}}, "seeds": [0, 1], **changes}
     data = {**grids.options(output)["data"], "init_args": {"num_workers": 0}}
-    return Grid(**grids.options(output, data=data, **options))
+    return GridConfig(**grids.options(output, data=data, **options))
 
 
 def test_references_then_maps_then_cells(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_references_then_maps_then_cells(tmp_path: Path) -> None:
         "random_0.5_s0", "random_0.5_s1", "sobel_0.5_s0", "sobel_0.5_s1",
     ]  # fmt: skip
     assert executor.stopped
-    assert {cell.state for cell in Ledger(tmp_path / "grid").cells()} == {"done"}
+    assert {cell.state for cell in GridState(tmp_path / "grid").cells()} == {"done"}
 
 
 def test_again_does_nothing_and_a_larger_grid_what_is_new(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_again_does_nothing_and_a_larger_grid_what_is_new(tmp_path: Path) -> Non
     larger = AtOnce()
     assert run_grid(small(output, fractions=[0.1, 0.5], seeds=[0]), executor=larger)
     assert larger.submitted == ["random_0.1_s0", "sobel_0.1_s0"]
-    assert {cell.seed for cell in Ledger(output).cells()} == {0}, "others stay, not reported"
+    assert {cell.seed for cell in GridState(output).cells()} == {0}, "others stay, not reported"
     assert list((output / "cells").glob("random_0.5_s1_*"))
 
 
@@ -92,7 +92,7 @@ def test_a_failure_stops_what_hangs_on_it_alone(
     assert executor.submitted == [
         "reference_s0", "reference_s1", "random_s0", "sobel_s0", "sobel_0.5_s0"
     ]  # fmt: skip
-    failures = {(c.method, c.seed): c.failure for c in Ledger(output).cells() if c.failure}
+    failures = {(c.method, c.seed): c.failure for c in GridState(output).cells() if c.failure}
     assert "ended with signal 9" in failures["reference", 1]
     assert "random_s0_" in failures["random", 0] and "needs, failed" in failures["random", 0]
     assert "random_s1_" in failures["random", 1]
@@ -116,7 +116,7 @@ def test_a_job_that_ends_well_without_a_result_failed(tmp_path: Path) -> None:
             return future
 
     assert not run_grid(small(tmp_path / "grid"), executor=Forgetful())
-    (reference, *_) = Ledger(tmp_path / "grid").cells()
+    (reference, *_) = GridState(tmp_path / "grid").cells()
     assert reference.failure is not None and "without a result" in reference.failure
 
 
@@ -135,7 +135,7 @@ def test_an_interrupt_stops_the_executor(tmp_path: Path) -> None:
 def test_a_second_driver_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "grid"
     config = grids.write_config(output)
-    with locked(output):
+    with folder_lock(output):
         assert main(["roar", "run", "--config", str(config)]) == 2
     assert "in use by process" in capsys.readouterr().err
     assert not (output / "grid.json").exists()

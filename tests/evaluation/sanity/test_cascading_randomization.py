@@ -13,7 +13,7 @@ import torch
 import torchvision.models as tv
 from torch import Tensor, nn
 
-from fullgrad_lightning.evaluation.sanity import Cascade, reinitialize
+from fullgrad_lightning.evaluation.sanity import CascadingRandomization, reinitialize
 from fullgrad_lightning.evaluation.sanity.cascading_randomization import depths
 from tests.evaluation.sanity.test_layer_order import Backwards, Tokens
 from tests.saliency.networks import network
@@ -34,7 +34,7 @@ def differing(before: dict[str, Tensor], after: dict[str, Tensor]) -> set[str]:
 @pytest.mark.parametrize("name", ["residual", "mobile", "plain"])
 def test_each_stage_changes_its_own_layers_and_nothing_else(name: str, stages: int | None) -> None:
     net, x = network(name, torch.float32), IMAGES
-    cascade = Cascade(net, x, stages=stages)
+    cascade = CascadingRandomization(net, x, stages=stages)
     found = [state(forgetful) for forgetful in cascade]
     assert len(found) == len(cascade) == len(cascade.depths)
     assert not differing(state(net), found[0])
@@ -53,7 +53,7 @@ def test_the_users_model_is_bit_identical_and_so_are_random_numbers() -> None:
     before, modes = state(net), [module.training for module in net.modules()]
     learning = [p.requires_grad for p in net.parameters()]
     states = (torch.get_rng_state(), np.random.get_state()[1].tolist(), random.getstate())
-    for forgetful in Cascade(net, IMAGES):
+    for forgetful in CascadingRandomization(net, IMAGES):
         assert forgetful is not net
     assert not differing(before, state(net))
     assert [module.training for module in net.modules()] == modes
@@ -67,7 +67,7 @@ def test_weights_depend_on_the_seed_and_the_layer_alone() -> None:
     net = network("residual", torch.float32)
 
     def last(stages: int | None, seed: int) -> dict[str, Tensor]:
-        *_, forgetful = Cascade(net, IMAGES, stages=stages, seed=seed)
+        *_, forgetful = CascadingRandomization(net, IMAGES, stages=stages, seed=seed)
         return state(forgetful)
 
     assert not differing(last(3, 0), last(None, 0))
@@ -77,7 +77,7 @@ def test_weights_depend_on_the_seed_and_the_layer_alone() -> None:
 
 
 def test_it_can_be_iterated_twice() -> None:
-    cascade = Cascade(network("plain", torch.float32), IMAGES, stages=2)
+    cascade = CascadingRandomization(network("plain", torch.float32), IMAGES, stages=2)
     first, second = ([state(net) for net in cascade] for _ in range(2))
     assert not any(differing(a, b) for a, b in zip(first, second, strict=True))
 
@@ -131,7 +131,9 @@ def test_a_layer_does_not_reset_those_inside() -> None:
             return self.inner(x * self.scale)
 
     net = Reaching()
-    (_, first, second) = (state(forgetful) for forgetful in Cascade(net, torch.rand(1, 4)))
+    (_, first, second) = (
+        state(forgetful) for forgetful in CascadingRandomization(net, torch.rand(1, 4))
+    )
     assert differing(state(net), first) == {"inner.weight", "inner.bias"}
     assert differing(first, second) == {"scale"}
 
@@ -140,14 +142,14 @@ def test_a_layer_does_not_reset_those_inside() -> None:
 @pytest.mark.parametrize("kind", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm])
 def test_weights_that_are_made_of_others_are_forgotten_too(kind: Any) -> None:
     net = nn.Sequential(kind(nn.Conv2d(3, 4, 3)), nn.Flatten(), kind(nn.Linear(3600, 2)))
-    *_, forgetful = Cascade(net, IMAGES)
+    *_, forgetful = CascadingRandomization(net, IMAGES)
     assert differing(state(net), state(forgetful)) == set(net.state_dict())
 
 
 def test_dtype_stays_and_inference_mode_does_not_matter() -> None:
     net = network("plain", torch.float64)
     with torch.inference_mode():
-        *_, forgetful = Cascade(net, IMAGES.double(), stages=1)
+        *_, forgetful = CascadingRandomization(net, IMAGES.double(), stages=1)
     for parameter in forgetful.parameters():
         assert parameter.dtype == torch.float64 and not parameter.is_inference()
 
@@ -169,12 +171,12 @@ def test_depths() -> None:
 )
 def test_errors(model: object, options: dict[str, object], error: type, message: str) -> None:
     with pytest.raises(error, match=message):
-        Cascade(model, IMAGES, **options)
+        CascadingRandomization(model, IMAGES, **options)
 
 
 def test_a_copy_is_what_forgets_even_if_the_loop_is_left() -> None:
     net = Backwards()
     before = state(deepcopy(net))
-    for _ in Cascade(net, IMAGES):
+    for _ in CascadingRandomization(net, IMAGES):
         break
     assert not differing(before, state(net))

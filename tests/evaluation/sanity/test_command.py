@@ -11,7 +11,7 @@ from PIL import Image
 
 import fullgrad_lightning as fgl
 from fullgrad_lightning.cli import main
-from fullgrad_lightning.datamodules.indexed_split import SplitDataModule
+from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
 from fullgrad_lightning.evaluation.sanity import check_randomization
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 
@@ -37,7 +37,7 @@ def test_it_prints_and_writes_what_the_function_finds(
     assert done == 0
     assert "SSIM" in (said := capsys.readouterr().out) and str(output) in said
 
-    data = SplitDataModule(fgl.ShapesDataModule(test_size=40), samples=5)
+    data = IndexedSplitDataModule(fgl.ShapesDataModule(test_size=40), samples=5)
     data.setup("predict")
     rows, (images, labels, _) = next(iter(data.predict_dataloader()[0]))
     expected = check_randomization(

@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.evaluation.sanity import Cascade, check_randomization
+from fullgrad_lightning.evaluation.sanity import CascadingRandomization, check_randomization
 from tests.saliency.networks import network
 from tests.saliency.test_sanity_checks import squares, trained
 
@@ -43,7 +43,7 @@ def test_it_is_what_a_literal_loop_finds() -> None:
     found = check_randomization(net, x, {"mine": method}, stages=3, seed=4)
     target = net(x).argmax(1)
     original = method(net, x, target)
-    for stage, forgetful in enumerate(Cascade(net, x, stages=3, seed=4)):
+    for stage, forgetful in enumerate(CascadingRandomization(net, x, stages=3, seed=4)):
         maps = method(forgetful, x, target)
         for i in range(len(x)):
             expected = spearmanr(maps[i].flatten().numpy(), original[i].flatten().numpy())
@@ -63,7 +63,7 @@ def test_the_class_stays_that_of_the_original_network() -> None:
     net = network("plain", torch.float32)
     check_randomization(net, IMAGES, {"watching": watching}, stages=None, batch_size=2)
     top = net(IMAGES).argmax(1)
-    *_, forgetful = Cascade(net, IMAGES, stages=None)
+    *_, forgetful = CascadingRandomization(net, IMAGES, stages=None)
     assert not torch.equal(forgetful(IMAGES).argmax(1), top)  # so that it says something
     assert all(torch.equal(target, top[:2]) for target in seen[::2])
     assert all(torch.equal(target, top[2:]) for target in seen[1::2])

@@ -12,7 +12,7 @@ from fullgrad_lightning.evaluation.perturbation.report.tables import (
     markdown,
     progress,
 )
-from fullgrad_lightning.utilities.files import write_whole
+from fullgrad_lightning.utilities.files import atomic_write
 
 __all__ = ["write_report"]
 
@@ -27,7 +27,7 @@ def write_report(results: Results, folder: Path) -> str:
     Returns:
         The text to print: the tables, and where the files are.
     """
-    write_whole(folder / "results.csv", csv_text(results))
-    write_whole(folder / "table.md", markdown(results))
+    atomic_write(folder / "results.csv", csv_text(results))
+    atomic_write(folder / "table.md", markdown(results))
     paths = "\n".join(f"  {path}" for path in write_figures(results, folder))
     return f"{progress(results)}{console(results)}\n\nTables are in {folder}, curves in\n{paths}"

@@ -25,7 +25,7 @@ from fullgrad_lightning.evaluation.reports.curve_style import (
     plain,
     styles,
 )
-from fullgrad_lightning.utilities.files import whole_file
+from fullgrad_lightning.utilities.files import atomic_path
 
 SIZE = (10.6, 4.2)  # inches
 _FEW = 12  # levels up to which each has a marker
@@ -77,9 +77,9 @@ def write_figures(results: Results, folder: Path) -> list[Path]:
         with rc_context(SETTINGS):
             figure = draw(score, curves)
             paths.append(folder / f"{score}.png")
-            with whole_file(paths[-1]) as unfinished:
+            with atomic_path(paths[-1]) as unfinished:
                 figure.savefig(unfinished, dpi=DOTS)
-            with whole_file(folder / f"{score}.svg") as unfinished:
+            with atomic_path(folder / f"{score}.svg") as unfinished:
                 figure.savefig(unfinished, metadata={"Date": None})
     return paths
 

@@ -6,7 +6,7 @@ import shlex
 from pathlib import Path
 
 from fullgrad_lightning.evaluation.reports.image_page import draw_page, png
-from fullgrad_lightning.evaluation.roar.grid_state import Ledger
+from fullgrad_lightning.evaluation.roar.grid_state import GridState
 from fullgrad_lightning.evaluation.roar.report.csv_rows import csv_text
 from fullgrad_lightning.evaluation.roar.report.example_reader import gathered
 from fullgrad_lightning.evaluation.roar.report.figures import small_png, write_curves
@@ -16,10 +16,10 @@ from fullgrad_lightning.evaluation.roar.report.tables import console, markdown
 from fullgrad_lightning.evaluation.roar.report.tensorboard_export import (
     MOST_RUNS,
     PICTURES,
-    write_board,
+    export_tensorboard,
 )
-from fullgrad_lightning.utilities.files import write_whole
-from fullgrad_lightning.utilities.locks import locked
+from fullgrad_lightning.utilities.files import atomic_write
+from fullgrad_lightning.utilities.locks import folder_lock
 
 __all__ = ["write_report"]
 
@@ -27,7 +27,7 @@ BOARD_TEXT = 20  # pixels: TensorBoard shows pictures at half their size
 WAIT = 60.0  # seconds, for another process that writes the same report
 
 
-def write_report(ledger: Ledger) -> str:
+def write_report(ledger: GridState) -> str:
     """Writes the report of a grid into its folder ``report/``, anew each time.
 
     ===================== ========================================================================
@@ -53,21 +53,21 @@ def write_report(ledger: Ledger) -> str:
         FolderInUse: Another process has been writing this report for a minute.
     """
     folder = ledger.folder / "report"
-    with locked(folder, wait=WAIT):
+    with folder_lock(folder, wait=WAIT):
         results = Results(ledger.cells())
-        write_whole(folder / "results.csv", csv_text(results))
-        write_whole(folder / "table.md", markdown(results))
+        atomic_write(folder / "results.csv", csv_text(results))
+        atomic_write(folder / "table.md", markdown(results))
         write_curves(results, folder)
         pictures = {"roar/accuracy": small_png(results)}
         page = folder / "masked_images.png"
         if (examples := gathered(results)) is None:
             page.unlink(missing_ok=True)
         else:
-            write_whole(page, png(draw_page(examples)))
+            atomic_write(page, png(draw_page(examples)))
             for i in range(len(examples.captions)):
                 one = draw_page(examples.only(i), text=BOARD_TEXT)
                 pictures[f"roar/masked_images/{i}"] = png(one)
-        write_board(results, pictures, folder / "tensorboard")
+        export_tensorboard(results, pictures, folder / "tensorboard")
     parts = [progress(results), console(results), timing(results), _where(folder, results)]
     return "\n\n".join(part for part in parts if part)
 

@@ -28,7 +28,7 @@ from fullgrad_lightning.evaluation.reports.curve_style import (
 from fullgrad_lightning.evaluation.reports.statistics import Estimate, estimate
 from fullgrad_lightning.evaluation.roar.report.results import Results
 from fullgrad_lightning.evaluation.roar.report.seed_statistics import accuracy
-from fullgrad_lightning.utilities.files import whole_file
+from fullgrad_lightning.utilities.files import atomic_path
 
 SIZE = (8.0, 4.6)  # inches
 SMALL_SIZE = (5.4, 3.9)  # inches, for TensorBoard
@@ -64,9 +64,9 @@ def write_curves(results: Results, folder: Path) -> None:
     """
     with rc_context(SETTINGS):
         figure = draw(results)
-        with whole_file(folder / "accuracy.png") as unfinished:
+        with atomic_path(folder / "accuracy.png") as unfinished:
             figure.savefig(unfinished, dpi=DOTS)
-        with whole_file(folder / "accuracy.svg") as unfinished:
+        with atomic_path(folder / "accuracy.svg") as unfinished:
             figure.savefig(unfinished, metadata={"Date": None})
 
 

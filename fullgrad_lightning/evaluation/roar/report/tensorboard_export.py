@@ -39,7 +39,7 @@ PICTURES = "report"  # the run with the pictures
 MOST_RUNS = 40  # of more, TensorBoard shows none until they are ticked
 
 
-def write_board(results: Results, pictures: Mapping[str, bytes], folder: Path) -> None:
+def export_tensorboard(results: Results, pictures: Mapping[str, bytes], folder: Path) -> None:
     """Writes a folder for TensorBoard anew, in place of the one that was there.
 
     The new folder is made beside the old one and renamed when it is whole: nothing is doubled, and

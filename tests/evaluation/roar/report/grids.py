@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fullgrad_lightning.evaluation.roar.grid_state import CellState, Ledger
+from fullgrad_lightning.evaluation.roar.grid_state import CellState, GridState
 
 Accuracy = Callable[[str, float, int], "float | None"]  # method, fraction, seed; None: not done
 
@@ -36,7 +36,7 @@ def write(
     images: Callable[[float], np.ndarray] | None = None,
     mask_only: Collection[str] = (),
     **masking: object,
-) -> Ledger:
+) -> GridState:
     """Writes the folder of a grid.
 
     Args:
@@ -79,7 +79,7 @@ def write(
                 count = np.arange(len(shown))
                 np.savez(cell / "examples.npz", images=shown, labels=count, indices=7 * count)
     _write(folder / "grid.json", config={}, cells=names, maps=[])
-    return Ledger(folder)
+    return GridState(folder)
 
 
 def _write(path: Path, **content: object) -> None:

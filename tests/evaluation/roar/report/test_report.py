@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fullgrad_lightning.evaluation.roar.report import write_report
-from fullgrad_lightning.utilities.locks import FolderInUse, locked
+from fullgrad_lightning.utilities.locks import FolderInUse, folder_lock
 from tests.evaluation.roar.report.grids import falling, write
 
 FILES = {"results.csv", "table.md", "accuracy.png", "accuracy.svg", "tensorboard", "lock"}
@@ -74,7 +74,7 @@ def test_written_again_it_is_the_same(tmp_path: Path) -> None:
 
 def test_two_at_once_wait_for_each_other(tmp_path: Path) -> None:
     ledger = write(tmp_path)
-    with locked(tmp_path / "report"):
+    with folder_lock(tmp_path / "report"):
         other = threading.Thread(target=write_report, args=[ledger])
         other.start()
         other.join(0.5)
@@ -85,7 +85,7 @@ def test_two_at_once_wait_for_each_other(tmp_path: Path) -> None:
 
 def test_a_report_that_hangs_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fullgrad_lightning.evaluation.roar.report.WAIT", 0.1)
-    with locked(tmp_path / "report"), pytest.raises(FolderInUse, match="in use by process"):
+    with folder_lock(tmp_path / "report"), pytest.raises(FolderInUse, match="in use by process"):
         write_report(write(tmp_path))
 
 
@@ -105,7 +105,7 @@ def test_killed_while_it_is_renamed(tmp_path: Path, renamed: int) -> None:
         f"        os._exit(9) if len(calls) == {renamed} else calls.append(source)\n"
         "    replace(source, target)\n"
         "os.replace = killed\n"
-        f"write_report(Ledger({str(tmp_path)!r}))"
+        f"write_report(GridState({str(tmp_path)!r}))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert done.returncode == 9, done.stderr
@@ -121,7 +121,7 @@ def test_no_torch(tmp_path: Path) -> None:
     program = (
         "import sys; from fullgrad_lightning.evaluation.roar.grid_state import Ledger; "
         "from fullgrad_lightning.evaluation.roar.report import write_report; "
-        f"write_report(Ledger({str(tmp_path)!r})); "
+        f"write_report(GridState({str(tmp_path)!r})); "
         "print([name for name in ('torch', 'tensorflow', 'matplotlib.pyplot', 'scipy.stats') "
         "if name in sys.modules])"
     )
