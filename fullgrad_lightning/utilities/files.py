@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the process is killed."""
+"""Atomic file replacement: after a kill a file is complete or absent."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Of a user's: it makes a file or folder anywhere, and `__` is left for what is put between names.
+# Names chosen by users: valid as file names on every platform; `__` is reserved as our separator.
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Hands out a path beside ``path`` to write to, which takes its place when the block ends well.
+    """Yields a temporary path in the same folder and renames it to ``path`` if the block succeeds.
 
     Args:
-        path: The file; its folder is made if need be.
+        path: The file; its folder is created if necessary.
 
     Yields:
-        A path in the same folder. After an exception it is removed, and ``path`` is as it was.
+        The temporary path. After an exception it is removed, and ``path`` is unchanged.
 
     Examples:
         >>> import tempfile
@@ -31,7 +31,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         '{}'
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The ending stays: libraries tell the format by it.
+    # The suffix stays: libraries choose the format by it.
     unfinished = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield unfinished
@@ -41,6 +41,6 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def atomic_write(path: Path, content: str | bytes) -> None:
-    """Writes a file that is there whole or not at all; text is UTF-8."""
+    """Writes a file atomically; text is encoded as UTF-8."""
     with atomic_path(path) as unfinished:
         unfinished.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -1,4 +1,4 @@
-"""Silence where what Lightning says of devices and loaders is known, and would only frighten."""
+"""Suppression of Lightning's messages about devices and loaders where they are expected."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def suppress_lightning_messages(beginnings: Iterable[str] = ("",)) -> Iterator[None]:
-    """Without Lightning's remarks on devices, and without some warnings.
+def suppress_lightning_messages(warning_patterns: Iterable[str] = ("",)) -> Iterator[None]:
+    """Suppresses Lightning's log messages about devices, and warnings.
 
     Args:
-        beginnings: Regular expressions of how these warnings begin; default: all of them.
+        warning_patterns: Regular expressions matched at the beginning of a warning; default: all.
     """
     log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     level = log.level
     with warnings.catch_warnings():
-        for beginning in beginnings:
-            warnings.filterwarnings("ignore", message=beginning)
+        for pattern in warning_patterns:
+            warnings.filterwarnings("ignore", message=pattern)
         log.setLevel(logging.WARNING)
         try:
             yield

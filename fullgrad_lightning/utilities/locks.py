@@ -1,4 +1,8 @@
-"""A lock on a folder that its owner holds for life: the system releases it, however that ends."""
+"""An exclusive folder lock, released by the operating system when the process ends or crashes.
+
+The ``filelock`` package does not record which process holds a native lock, and cannot tell whether
+one is held without taking it; both are needed for error messages and for the state of a grid.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +17,20 @@ LOCK = "lock"
 
 
 class FolderInUse(RuntimeError):
-    """Another process holds the lock of a folder."""
+    """Raised when another process holds the lock of a folder."""
 
 
 @contextmanager
-def folder_lock(folder: Path, *, wait: float = 0.0) -> Iterator[None]:
-    """Holds the lock of a folder, which is made if need be.
+def folder_lock(folder: Path, *, wait: float = 0.0, name: str = LOCK) -> Iterator[None]:
+    """Holds the lock of a folder, which is created if necessary.
 
     Args:
-        folder: Its file ``lock`` is locked, and tells the id of the process.
-        wait: Seconds to wait for another process to let go.
+        folder: The folder.
+        wait: Seconds to wait for another process to release it; may be ``math.inf``.
+        name: The file that is locked; it holds the id of the process.
 
     Raises:
-        FolderInUse: Another process still has it.
+        FolderInUse: Another process still holds the lock.
 
     Examples:
         >>> import tempfile
@@ -37,11 +42,11 @@ def folder_lock(folder: Path, *, wait: float = 0.0) -> Iterator[None]:
         False
     """
     folder.mkdir(parents=True, exist_ok=True)
-    # Without a buffer: closing it in a forked child writes nothing.
-    with open(folder / LOCK, "ab+", buffering=0) as file:
-        _acquire(file.fileno(), folder, time.monotonic() + wait)
-        # Forked children (workers of a DataLoader) outlive a killed parent by some seconds, and
-        # would hold the lock as long.
+    # Unbuffered, so that closing it in a forked child writes nothing.
+    with open(folder / name, "ab+", buffering=0) as file:
+        _acquire(file.fileno(), folder, name, time.monotonic() + wait)
+        # Forked children (workers of a DataLoader) outlive a killed parent by some seconds and
+        # would hold the lock for as long.
         os.register_at_fork(after_in_child=file.close)
         file.truncate(0)
         file.write(str(os.getpid()).encode())
@@ -49,29 +54,29 @@ def folder_lock(folder: Path, *, wait: float = 0.0) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process holds the lock of the folder."""
+    """Returns whether a process holds the lock of a folder."""
     try:
         file = open(folder / LOCK, "rb")  # noqa: SIM115 - closed below
     except FileNotFoundError:
         return False
-    with file:  # shared: two who look do not take each other for the owner
+    with file:  # shared, so that two concurrent checks do not mistake each other for the owner
         return not _try_lock(file.fileno(), fcntl.LOCK_SH)
 
 
-def owner(folder: Path) -> int | None:
-    """The id of the process that held the lock last, if it is known."""
+def owner(folder: Path, name: str = LOCK) -> int | None:
+    """Returns the id of the process that last held the lock; ``None`` if it is unknown."""
     try:
-        return int((folder / LOCK).read_bytes())
+        return int((folder / name).read_bytes())
     except (FileNotFoundError, ValueError):
         return None
 
 
-def _acquire(descriptor: int, folder: Path, deadline: float) -> None:
+def _acquire(descriptor: int, folder: Path, name: str, deadline: float) -> None:
     while not _try_lock(descriptor, fcntl.LOCK_EX):
         if time.monotonic() >= deadline:
             raise FolderInUse(
-                f"{folder} is in use by process {owner(folder) or '(unknown)'}. Wait for it to "
-                "end, or end it."
+                f"{folder} is in use by process {owner(folder, name) or '(unknown)'}. Wait for it "
+                "to end, or end it."
             )
         time.sleep(0.1)
 

@@ -18,8 +18,8 @@ from tests.evaluation.roar.processes import lives
 HOLDS = """
 import os, sys, time
 from pathlib import Path
-from fullgrad_lightning.utilities.locks import locked
-with locked(Path(sys.argv[1])):
+from fullgrad_lightning.utilities.locks import folder_lock
+with folder_lock(Path(sys.argv[1])):
     child = os.fork()
     if child:
         print(child, flush=True)

@@ -97,7 +97,7 @@ def test_killed_while_it_is_renamed(tmp_path: Path, renamed: int) -> None:
     board = tmp_path / "report" / "tensorboard"
     before = {path.relative_to(board) for path in board.rglob("events*")}
     program = (
-        "import os; from fullgrad_lightning.evaluation.roar.grid_state import Ledger\n"
+        "import os; from fullgrad_lightning.evaluation.roar.grid_state import GridState\n"
         "from fullgrad_lightning.evaluation.roar.report import board, write_report\n"
         "replace, calls = os.replace, []\n"
         "def killed(source, target):\n"
@@ -119,7 +119,7 @@ def test_killed_while_it_is_renamed(tmp_path: Path, renamed: int) -> None:
 def test_no_torch(tmp_path: Path) -> None:
     write(tmp_path, images=noise)
     program = (
-        "import sys; from fullgrad_lightning.evaluation.roar.grid_state import Ledger; "
+        "import sys; from fullgrad_lightning.evaluation.roar.grid_state import GridState; "
         "from fullgrad_lightning.evaluation.roar.report import write_report; "
         f"write_report(GridState({str(tmp_path)!r})); "
         "print([name for name in ('torch', 'tensorflow', 'matplotlib.pyplot', 'scipy.stats') "
