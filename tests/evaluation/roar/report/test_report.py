@@ -98,7 +98,7 @@ def test_killed_while_it_is_renamed(tmp_path: Path, renamed: int) -> None:
     before = {path.relative_to(board) for path in board.rglob("events*")}
     program = (
         "import os; from fullgrad_lightning.evaluation.roar.grid_state import GridState\n"
-        "from fullgrad_lightning.evaluation.roar.report import board, write_report\n"
+        "from fullgrad_lightning.evaluation.roar.report import write_report\n"
         "replace, calls = os.replace, []\n"
         "def killed(source, target):\n"
         "    if 'tensorboard' in str(source):\n"
