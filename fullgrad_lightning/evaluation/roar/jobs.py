@@ -25,7 +25,7 @@ def config_hash(determines: Mapping[str, Any]) -> str:
         TypeError: Something that JSON cannot express.
 
     Examples:
-        >>> config_hash({"seed": 0, "lr": 0.1}) == identity({"lr": 0.1, "seed": 0})
+        >>> config_hash({"seed": 0, "lr": 0.1}) == config_hash({"lr": 0.1, "seed": 0})
         True
     """
     text = json.dumps(determines, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -59,7 +59,9 @@ class Job:
     @property
     def module(self) -> str:
         """What is run, as ``python -m <module> <folder>``."""
-        return f"fullgrad_lightning.evaluation.roar.{'cell' if self.is_cell else 'estimate'}"
+        return (
+            f"fullgrad_lightning.evaluation.roar.{'train_job' if self.is_cell else 'saliency_job'}"
+        )
 
     @property
     def done(self) -> bool:

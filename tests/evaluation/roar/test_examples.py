@@ -10,7 +10,7 @@ from fullgrad_lightning.evaluation.roar.components import load_grid, make
 from fullgrad_lightning.evaluation.roar.planning import plan_jobs
 from fullgrad_lightning.saliency.registry import saliency_method
 
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 CELLS = {"roar_cifar100": 3 + 6 * 5 * 3, "roar_fashion_mnist": 3 + (2 * 3 + 5) * 5}
 
 
