@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes.axis import SAMPLE, axes_of_input
+from fullgrad_lightning.decomposition.axes.axis import SAMPLE, input_axes
 from fullgrad_lightning.decomposition.bias_gradients import (
     Model,
     PassResult,
@@ -140,7 +140,7 @@ class TermCollector(BiasGradientHandler):
         terms = sorted(self.terms.items(), key=lambda item: item[0].position)
         return AttributionBudget(
             result.output,
-            inner_product(result.input_gradient, x.detach(), axes_of_input(x)[SAMPLE]),
+            inner_product(result.input_gradient, x.detach(), input_axes(x)[SAMPLE]),
             {site.name: term for site, term in terms},
             {site.name: site for site, _ in terms},
         )

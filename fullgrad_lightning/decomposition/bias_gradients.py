@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from fullgrad_lightning.decomposition.handlers import BiasGradientHandler, HandlerList
 from fullgrad_lightning.decomposition.isolation import isolate_model
-from fullgrad_lightning.decomposition.operations.bias_rules import Rules, bias_rule
+from fullgrad_lightning.decomposition.operations.bias_rules import Rules
+from fullgrad_lightning.decomposition.operations.table import bias_rule
 from fullgrad_lightning.decomposition.target import (
     Target,
     explained_scalar,

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from fullgrad_lightning.decomposition.bias_gradients import Model, stream_bias_gradients
 from fullgrad_lightning.decomposition.handlers import BiasGradientHandler
-from fullgrad_lightning.decomposition.operations.bias_rules import Rule, bias_rule
+from fullgrad_lightning.decomposition.operations.bias_rules import Rule
 from fullgrad_lightning.decomposition.operations.op_call import OpCall
+from fullgrad_lightning.decomposition.operations.table import bias_rule
 from fullgrad_lightning.decomposition.target import Target
 from fullgrad_lightning.decomposition.tracing.pending_bias import (
     PendingBias,

@@ -13,8 +13,9 @@ from torch import nn
 import fullgrad_lightning as fgl
 from fullgrad_lightning.decomposition.attribution_budget import AttributionBudget, TermCollector
 from fullgrad_lightning.decomposition.bias_gradients import stream_bias_gradients
-from fullgrad_lightning.decomposition.operations.bias_rules import Rule, bias_rule
+from fullgrad_lightning.decomposition.operations.bias_rules import Rule
 from fullgrad_lightning.decomposition.operations.op_call import OpCall
+from fullgrad_lightning.decomposition.operations.table import bias_rule
 from tests.decomposition.redrawn import images, redraw
 
 FAMILIES: dict[str, tuple[Callable[..., nn.Module], int]] = {

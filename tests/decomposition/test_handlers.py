@@ -13,8 +13,9 @@ from fullgrad_lightning.decomposition.attribution_budget import TermCollector
 from fullgrad_lightning.decomposition.bias_gradients import stream_bias_gradients
 from fullgrad_lightning.decomposition.handlers import BiasGradientHandler, HandlerList
 from fullgrad_lightning.decomposition.operations import linearization
-from fullgrad_lightning.decomposition.operations.bias_rules import Kind, Rule, bias_rule
+from fullgrad_lightning.decomposition.operations.bias_rules import Kind, Rule
 from fullgrad_lightning.decomposition.operations.op_call import OpCall
+from fullgrad_lightning.decomposition.operations.table import bias_rule
 from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias
 from fullgrad_lightning.decomposition.tracing.sites import Site
 from tests.decomposition.redrawn import images, redraw

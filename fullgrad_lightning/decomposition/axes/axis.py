@@ -76,7 +76,7 @@ class Operand:
     index: int
 
 
-def axes_of_input(x: Tensor) -> Axes:
+def input_axes(x: Tensor) -> Axes:
     """Axes of a network's input: the batch comes first, four dimensions mean (N, C, H, W)."""
     axes = {SAMPLE: Axis((Part(x.shape[0], prod(x.shape[1:])),))}
     return axes | image_axes(x.shape) if x.ndim == 4 else axes
@@ -104,7 +104,7 @@ def covers(shape: Shape, axis: Axis | None, dim: int) -> bool:
     return part.stride >= below and part.size * part.stride == below * shape[dim]
 
 
-def cut(axis: Axis, shape: Shape) -> list[Part] | None:
+def split_by_dimension(axis: Axis, shape: Shape) -> list[Part] | None:
     """The parts of ``axis``, each within one dimension; ``None`` if one cannot be cut so."""
     pieces: list[Part] = []
     for size, stride in axis.parts:
@@ -120,7 +120,7 @@ def cut(axis: Axis, shape: Shape) -> list[Part] | None:
     return [piece for piece in pieces if piece.size > 1]
 
 
-def dimension_of(part: Part, shape: Shape) -> tuple[int, int] | None:
+def locate_part(part: Part, shape: Shape) -> tuple[int, int] | None:
     """The dimension that holds a part, and how many of its elements share one index."""
     below = prod(shape)
     for dim, size in enumerate(shape):
@@ -153,10 +153,10 @@ def _rows(values: Tensor, axis: Axis) -> Tensor:
         return values.reshape(1, -1)
     if len(axis.parts) == 1 and covers(values.shape, axis, 0):
         return values.reshape(axis.size, -1)
-    return arranged(values, (axis,))
+    return arrange(values, (axis,))
 
 
-def arranged(values: Tensor, axes: Sequence[Axis]) -> Tensor:
+def arrange(values: Tensor, axes: Sequence[Axis]) -> Tensor:
     """One dimension for each axis, and a last one for the rest."""
     shape, places, top = [], {}, values.numel()
     parts = [part for axis in axes for part in axis.parts]

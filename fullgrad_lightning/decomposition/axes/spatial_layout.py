@@ -16,7 +16,7 @@ from fullgrad_lightning.decomposition.axes.axis import (
     Axes,
     Axis,
     Shape,
-    arranged,
+    arrange,
     covers,
     lies_on_image,
 )
@@ -43,7 +43,7 @@ class Layout:
             return values
         if self.name == "NHWC":
             return values.permute(0, 3, 1, 2)
-        values = arranged(values, self._axes)
+        values = arrange(values, self._axes)
         if len(self._axes) == 2 and (grid := self._axes[1].grid) is not None:
             first, height, width = grid
             values = values[:, first : first + height * width].unflatten(1, (height, width))
@@ -66,12 +66,12 @@ def infer_layout(shape: Shape, axes: Axes) -> Layout | None:
                 return Layout(name)
     if TOKENS in axes and len(axes[TOKENS].parts) == 1:
         return Layout("tokens", (sample, axes[TOKENS]))
-    if HEIGHT in axes and WIDTH in axes and is_sequence(axes[HEIGHT], axes[WIDTH]):
+    if HEIGHT in axes and WIDTH in axes and is_row_major(axes[HEIGHT], axes[WIDTH]):
         return Layout("tokens", (sample, axes[HEIGHT], axes[WIDTH]))
     return None
 
 
-def is_sequence(height: Axis, width: Axis) -> bool:
+def is_row_major(height: Axis, width: Axis) -> bool:
     """Whether rows follow each other in the row-major numbering, uncut."""
     if len(height.parts) != 1 or len(width.parts) != 1:
         return False

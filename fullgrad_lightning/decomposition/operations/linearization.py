@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from fullgrad_lightning.decomposition.operations.op_call import OpCall, tensors
+from fullgrad_lightning.decomposition.operations.op_call import OpCall, find_tensors
 
 
 class NotLocalizable(Exception):
@@ -52,7 +52,7 @@ def vector_jacobian_products(
     with torch.enable_grad():
         operands = [a.detach().requires_grad_() for a in call.activations]
         # Through a clone: an operation may write to its operand, and a leaf does not allow it.
-        y = tensors(call.replay([operand.clone() for operand in operands]))[output]
+        y = find_tensors(call.replay([operand.clone() for operand in operands]))[output]
         contributions = torch.autograd.grad(y, operands, gradient.to(y.dtype), allow_unused=True)
     return y.detach(), list(contributions)
 
@@ -77,7 +77,7 @@ def _forward_mode(
             forward_ad.make_dual(value.detach(), direction)
             for value, direction in zip(call.activations, directions, strict=True)
         ]
-        dual = tensors(call.replay(duals))[output]
+        dual = find_tensors(call.replay(duals))[output]
         y, jvp = forward_ad.unpack_dual(dual)
         # No tangent and no error: the operation has no formula, and says nothing.
         return y.detach(), jvp
@@ -96,7 +96,7 @@ def _double_backward(
     # J·v is the derivative of Jᵀu with respect to u, in the direction v.
     with torch.enable_grad(), _plain_kernels():
         operands = [a.detach().requires_grad_() for a in call.activations]
-        y = tensors(call.replay([operand.clone() for operand in operands]))[output]
+        y = find_tensors(call.replay([operand.clone() for operand in operands]))[output]
         u = torch.zeros_like(y, requires_grad=True)
         pulled = torch.autograd.grad(y, operands, u, create_graph=True, allow_unused=True)
         used = [(p, v) for p, v in zip(pulled, directions, strict=True) if p is not None]

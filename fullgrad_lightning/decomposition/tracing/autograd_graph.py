@@ -68,6 +68,6 @@ def is_view(node: Node) -> bool:
     return node.name() in _VIEWS
 
 
-def edge_of(tensor: Tensor) -> Edge:
+def gradient_edge(tensor: Tensor) -> Edge:
     """Node and output number that a tensor's gradient arrives at."""
     return tensor.grad_fn, tensor.output_nr

@@ -14,7 +14,7 @@ from fullgrad_lightning.decomposition.operations.linearization import (
     NotLocalizable,
     vector_jacobian_products,
 )
-from fullgrad_lightning.decomposition.operations.op_call import OpCall, memory_of
+from fullgrad_lightning.decomposition.operations.op_call import OpCall, get_storage_id
 from fullgrad_lightning.decomposition.tracing.autograd_graph import Node
 from fullgrad_lightning.decomposition.tracing.sites import Site
 
@@ -55,8 +55,8 @@ class PendingBias:
         # in-place operation follows (instance norm and ReLU).
         base = out._base
         if base is not None and call is not None and not call.in_place:
-            known = {memory_of(operand.tensor) for operand in operands}
-            base = None if memory_of(base) in known else base
+            known = {get_storage_id(operand.tensor) for operand in operands}
+            base = None if get_storage_id(base) in known else base
         owner = out if base is None else base
         assert owner.grad_fn is not None
         self._node: Node | None = owner.grad_fn
@@ -136,7 +136,7 @@ class PendingBias:
     def storages(self) -> set[int]:
         """The memory that the bias depends on."""
         leaves = () if self._call is None or self._rule.settled else self._call.leaves
-        found = {memory_of(leaf) for leaf in leaves if isinstance(leaf, Tensor)}
+        found = {get_storage_id(leaf) for leaf in leaves if isinstance(leaf, Tensor)}
         return {memory for memory in found if memory is not None}
 
 
@@ -152,7 +152,7 @@ class InPlaceGuard:
 
     def settle(self, tensor: Tensor) -> None:
         """Settles what depends on a tensor that is about to be modified."""
-        memory = memory_of(tensor)
+        memory = get_storage_id(tensor)
         if memory is not None:
             for record in self._by_storage.pop(memory, ()):
                 record.settle()

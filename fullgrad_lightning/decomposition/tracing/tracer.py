@@ -30,28 +30,27 @@ from fullgrad_lightning.decomposition.axes.axis import (
     Axes,
     Axis,
     Operand,
-    axes_of_input,
+    input_axes,
 )
-from fullgrad_lightning.decomposition.axes.propagation import axes_of_output
+from fullgrad_lightning.decomposition.axes.propagation import propagate_axes
 from fullgrad_lightning.decomposition.axes.spatial_layout import infer_layout
-from fullgrad_lightning.decomposition.operations.bias_rules import Kind, Rule, Rules, bias_rule
-from fullgrad_lightning.decomposition.operations.closed_forms import saves_operand
-from fullgrad_lightning.decomposition.operations.op_call import (
-    OpCall,
-    expanded,
+from fullgrad_lightning.decomposition.operations.bias_rules import Kind, Rule, Rules
+from fullgrad_lightning.decomposition.operations.call_recording import (
+    expand_composite,
     is_composite,
     op_name,
     record_call,
-    tensors,
 )
+from fullgrad_lightning.decomposition.operations.op_call import OpCall, find_tensors
+from fullgrad_lightning.decomposition.operations.table import autograd_saves_operand, bias_rule
 from fullgrad_lightning.decomposition.tracing.autograd_graph import (
     ActivationGraph,
     Edge,
     Node,
-    edge_of,
+    gradient_edge,
 )
 from fullgrad_lightning.decomposition.tracing.batch_norm import (
-    mend_batch_norm_backward,
+    make_gradient_contiguous,
     refuse_batch_statistics,
 )
 from fullgrad_lightning.decomposition.tracing.pending_bias import (
@@ -93,7 +92,7 @@ class Tracer(TorchFunctionMode):
         self._wants = wants
         self._rules = rules
         self._single = x.shape[0] == 1
-        self._axes: dict[Edge, Axes] = {edge_of(inlet): axes_of_input(inlet)}
+        self._axes: dict[Edge, Axes] = {gradient_edge(inlet): input_axes(inlet)}
         self._names = SiteNames()
         self._pending = InPlaceGuard()
         self._open: list[Any] = []  # composite operations whose bodies are running
@@ -145,7 +144,7 @@ class Tracer(TorchFunctionMode):
             self._open.append(func)
             try:
                 with self:
-                    return expanded(func)(*args, **kwargs)
+                    return expand_composite(func)(*args, **kwargs)
             finally:
                 self._open.pop()
         call = record_call(func, args, kwargs, self.descends)
@@ -161,17 +160,17 @@ class Tracer(TorchFunctionMode):
         active = self.graph.descends(tensor)
         for node in self.graph.unseen[before:]:
             self.scope_of_unseen[node] = self._scopes[-1]
-        if active and self.keep_all_values and edge_of(tensor) not in self.values:
+        if active and self.keep_all_values and gradient_edge(tensor) not in self.values:
             self.axes(tensor)
             self._keep(tensor)
         return active
 
     def axes(self, tensor: Tensor) -> Axes:
         """Where an activation holds batch, height and width; empty if unknown."""
-        known = self._axes.get(edge_of(tensor))
+        known = self._axes.get(gradient_edge(tensor))
         if known is None:
             # A view that autograd made anew, or the output of something unseen.
-            known = self._set_axes(tensor, axes_of_output(None, self._sources(tensor), tensor))
+            known = self._set_axes(tensor, propagate_axes(None, self._sources(tensor), tensor))
         return known
 
     def kept(self, edge: Edge) -> tuple[Tensor, Axis | None]:
@@ -200,7 +199,7 @@ class Tracer(TorchFunctionMode):
         rule = self._rules(call)
         if rule is not None and not self._wants(call.op, rule.kind):
             rule = None
-        frozen, saved = None, not self.keep_all_values and saves_operand(call)
+        frozen, saved = None, not self.keep_all_values and autograd_saves_operand(call)
         if rule is not None and not rule.settled:
             rescue = not saved and rule.keeps != "either"
             frozen = call.frozen(rule.keeps != "shapes", copy=self.keep_all_values, rescue=rescue)
@@ -215,13 +214,13 @@ class Tracer(TorchFunctionMode):
             # One output may be computed from another (h from c): the gradients that come from
             # outside are told apart behind a copy.
             result = pytree.tree_map(_copy, result)
-        for number, out in enumerate([call.leaves[0]] if call.in_place else tensors(result)):
+        for number, out in enumerate([call.leaves[0]] if call.in_place else find_tensors(result)):
             returned = not call.in_place and any(out is leaf for leaf in call.activations)
             if returned or not out.requires_grad or not self.graph.claim(out):
                 continue
-            axes = self._made(out, axes_of_output(call, operands, out))
+            axes = self._made(out, propagate_axes(call, operands, out))
             if call.op == "batch_norm":
-                mend_batch_norm_backward(call.leaves[0], out)
+                make_gradient_contiguous(call.leaves[0], out)
             name = self._name(call.op)
             if base is not None:
                 self.graph.claim(base)
@@ -240,7 +239,7 @@ class Tracer(TorchFunctionMode):
         # An activation was written into a part of a constant: the rest of it is a bias.
         rest = BaseView(view, base).outside(base.detach())
         source = Operand(view, self.axes(view), 0)
-        axes = self._made(base, axes_of_output(None, [source], base))
+        axes = self._made(base, propagate_axes(None, [source], base))
         site = self.site("buffer", "constant", base.shape, axes)
         if self._wants("buffer", "constant"):
             rule = Rule("constant", lambda _call, _output: rest)
@@ -253,7 +252,7 @@ class Tracer(TorchFunctionMode):
     def _set_axes(self, tensor: Tensor, axes: Axes) -> Axes:
         if self._single:  # one sample cannot be lost
             axes = {**axes, SAMPLE: ONE_SAMPLE}
-        self._axes[edge_of(tensor)] = axes
+        self._axes[gradient_edge(tensor)] = axes
         return axes
 
     def _operands(self, call: OpCall) -> list[Operand]:
@@ -281,7 +280,7 @@ class Tracer(TorchFunctionMode):
 
     def _keep(self, tensor: Tensor) -> None:
         if self.keep_all_values:
-            self.values[edge_of(tensor)] = tensor.detach().clone()
+            self.values[gradient_edge(tensor)] = tensor.detach().clone()
 
     def _enter(self, module: nn.Module, _inputs: object) -> None:
         if (path := self._paths.get(id(module))) is not None:
@@ -309,7 +308,7 @@ def _inside_functorch() -> bool:
 def _differentiable(result: object) -> list[Tensor]:
     if type(result) is Tensor:
         return [result] if result.requires_grad else []
-    return [tensor for tensor in tensors(result) if tensor.requires_grad]
+    return [tensor for tensor in find_tensors(result) if tensor.requires_grad]
 
 
 def _copy(leaf: object) -> object:
