@@ -35,7 +35,7 @@ class AttributionBudget:
         output: (N,) f(x), in the dtype of the model.
         input_term: (N,) ⟨∇ₓf, x⟩, float64.
         bias_terms: Site name -> (N,) ⟨∂f/∂y, b⟩, float64, in the order of execution.
-        sites: Site name -> what and where the site is, in the same order.
+        sites: Site name -> site, in the same order.
     """
 
     output: Tensor
@@ -59,7 +59,7 @@ class AttributionBudget:
         return _ratio(self.residual.abs(), self.output.double().abs())
 
     def __repr__(self) -> str:
-        """In a line: there may be hundreds of sites."""
+        """One line: there may be hundreds of sites."""
         residual = self.relative_residual.max().item() if len(self.output) else 0.0
         return (
             f"{type(self).__name__}({len(self.output)} samples, {len(self.sites)} sites, "

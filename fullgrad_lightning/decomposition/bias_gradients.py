@@ -1,4 +1,4 @@
-"""One forward and one backward pass that hand each bias-gradient to a handler as it appears."""
+"""One forward and one backward pass that stream each bias-gradient to a handler as it appears."""
 
 from __future__ import annotations
 
@@ -55,15 +55,15 @@ def stream_bias_gradients(
     Args:
         model: The network; run in eval mode and left as it was.
         x: (N, …) floating point.
-        target: Which scalar is explained; see ``explained_scalar``.
+        target: The scalar that is explained; see ``explained_scalar``.
         handler: Receives each bias-gradient once; a ``HandlerList`` feeds several.
         rules: The table of bias rules.
         keep_all_values: Keep a copy of every activation; enabled automatically where an operation
             is opaque.
 
     Raises:
-        TypeError, ValueError: Bad input; the message says what was expected, and what to do.
-        SampleAxisLost: N > 1 and the samples could not be followed; nothing is wrong with N = 1.
+        TypeError, ValueError: Bad input; the message states what was expected, and what to do.
+        SampleAxisLost: N > 1 and a sample axis could not be followed; N = 1 always works.
     """
     model = validate_model(model)
     validate_input(x)
@@ -72,14 +72,14 @@ def stream_bias_gradients(
     while True:
         try:
             with isolate_model(model, x, frozen=frozen):
-                done = _attempt(model, x, target, handler, rules, keep_all_values)
+                result = _attempt(model, x, target, handler, rules, keep_all_values)
         except RuntimeError as error:
             if not frozen or "does not require grad" not in str(error):
                 raise
             frozen = False  # the model differentiates with respect to its own parameters
             continue
-        if done is not None:
-            return done
+        if result is not None:
+            return result
         keep_all_values = True  # something is opaque: its bias needs the values around it
 
 
@@ -93,7 +93,7 @@ def whole_or_one_by_one(
     x: Tensor,
     target: Target,
 ) -> Result:
-    """Decomposes a batch at once, or sample by sample where the samples could not be followed."""
+    """Decomposes a whole batch, or sample by sample where a sample axis could not be followed."""
     try:
         return decompose(model, x, target)
     except SampleAxisLost:
@@ -114,16 +114,16 @@ def _attempt(
 ) -> PassResult | None:
     leaf = x.clone().requires_grad_()
     tracer = Tracer(leaf, handler.wants, rules, keep_all_values=keep_all_values)
-    f = _watched_forward(model, x.shape[0], target, tracer)
-    if not (keep_all_values or all(is_view(node) for node in tracer.graph.unseen)):
+    f = _traced_forward(model, x.shape[0], target, tracer)
+    if not (keep_all_values or all(is_view(node) for node in tracer.graph.untraced)):
         return None
     return _backward(f, leaf, tracer, handler)
 
 
-def _watched_forward(model: Model, n: int, target: Target, tracer: Tracer) -> Tensor:
-    with tracer.watching(model):
-        output = model(tracer.inlet())
-        with tracer.scope("target"):
+def _traced_forward(model: Model, n: int, target: Target, tracer: Tracer) -> Tensor:
+    with tracer.trace(model):
+        output = model(tracer.take_input())
+        with tracer.scopes.enter("target"):
             f = explained_scalar(output, target, n)
             depends = f.requires_grad and tracer.descends(f)
     if not depends:
@@ -140,6 +140,6 @@ def _backward(f: Tensor, x: Tensor, tracer: Tracer, handler: BiasGradientHandler
     finish = hook_opaque_regions(tracer, handler.receive_unlocalized)
     (gradient,) = torch.autograd.grad(f.sum(), x, allow_unused=True)
     finish()
-    if gradient is None:  # a derivative that is zero everywhere, and undefined to autograd
+    if gradient is None:  # a derivative that is zero everywhere is undefined to autograd
         gradient = torch.zeros_like(x)
     return PassResult(f.detach(), gradient)

@@ -34,7 +34,7 @@ class BiasGradient:
         values: Shaped like the output y of its operation. (N,), one sum per sample, where ``kind``
             is ``not_localized``. Where samples had to be decomposed one by one, their values are
             stacked; if their shapes differ, only their sums, (N,), are kept.
-        kind: Where the bias comes from; see ``Site``.
+        kind: The origin of the bias; see ``Site``.
         spatial: ``"NCHW"``, ``"NHWC"`` or ``"tokens"`` where the values lie on the image, else
             ``None``.
     """
@@ -136,13 +136,13 @@ def _join(parts: Sequence[FullGradients]) -> FullGradients:
     budget = join_budgets(parts)
     gradients = {}
     for name, site in budget.sites.items():
-        found = [p.bias_gradients[name].values for p in parts if name in p.bias_gradients]
-        if len(found) < len(parts) or len({values.shape for values in found}) > 1:
+        tensors = [p.bias_gradients[name].values for p in parts if name in p.bias_gradients]
+        if len(tensors) < len(parts) or len({values.shape for values in tensors}) > 1:
             values = budget.bias_terms[name]  # not every sample has it, or not of one shape
-        elif found[0].ndim > 0 and found[0].shape[0] == 1:
-            values = torch.cat(found)
+        elif tensors[0].ndim > 0 and tensors[0].shape[0] == 1:
+            values = torch.cat(tensors)
         else:
-            values = torch.stack(found)
+            values = torch.stack(tensors)
         gradients[name] = BiasGradient(values, site.kind, site.spatial)
     return FullGradients(
         budget.output,

@@ -1,4 +1,4 @@
-"""The axes of every row of the table of operations, against what a change of the input changes.
+"""The axes of every row of the table of operations, against the effect of changes of the input.
 
 The sample call of each operation runs again with one of its samples changed: what differs in the
 output must be where the axes place that sample. Of a change in one row or column of pixels, what
@@ -36,15 +36,15 @@ def run(sample: Sample, x: Tensor) -> list[Tensor]:
 def trace(sample: Sample) -> list[tuple[Tensor, Axes]]:
     """The outputs of a sample call with their axes."""
     tracer = Tracer(X.clone().requires_grad_(), lambda op, kind: False)
-    with tracer.watching(nn.Identity()):
-        outputs = run(sample, tracer.inlet())
+    with tracer.trace(nn.Identity()):
+        outputs = run(sample, tracer.take_input())
         follow = [out.requires_grad and tracer.descends(out) for out in outputs]
         axes = [tracer.axes(o) if f else {} for o, f in zip(outputs, follow, strict=True)]
     return [(out.detach(), of_out) for out, of_out in zip(outputs, axes, strict=True)]
 
 
 def changes(sample: Sample, outputs: list[Tensor], *index: object) -> list[Tensor]:
-    """How much each element of the outputs changes with the entries of the input at an index."""
+    """The change of each element of the outputs with the entries of the input at an index."""
     x = X.clone()
     x[index] += 0.25 * images(*x.shape, seed=22)[index]
     return [
@@ -62,12 +62,12 @@ def index_along(axis: Axis, out: Tensor) -> Tensor:
 
 
 def holds_samples(axis: Axis, changed: list[Tensor]) -> bool:
-    """Whether changes of sample n are at index n of an axis alone."""
+    """Returns whether changes of sample n are at index n of an axis alone."""
     return all(not change[index_along(axis, change) != n].any() for n, change in enumerate(changed))
 
 
 def has_samples_in_order(changed: list[Tensor]) -> bool | None:
-    """Whether there is such an axis; ``None`` if there is not because samples are coupled."""
+    """Returns whether there is such an axis; ``None`` if the samples are coupled."""
     numel = changed[0].numel()
     strides = [s for s in range(1, numel // 2 + 1) if numel % (2 * s) == 0]
     axes = [Axis((Part(2, stride),)) for stride in strides]

@@ -45,7 +45,7 @@ def record_calls(sample: Sample, name: str) -> list[OpCall]:
 
     def record(call: OpCall) -> None:
         if call.op == name:
-            calls.append(call.frozen(keep_values=True, copy=True))
+            calls.append(call.snapshot(keep_values=True, copy=True))
 
     def model(x: Tensor) -> object:
         a, b = (part.view(OPERANDS[0]) for part in x.tensor_split(2, 1))
@@ -86,7 +86,7 @@ def test_the_rule_agrees_with_the_linearisation(name: str, i: int) -> None:
             if rule is None:
                 bias = torch.zeros_like(y)
             else:
-                bias = rule.bias(call.frozen(rule.keeps != "shapes"), number)
+                bias = rule.bias(call.snapshot(rule.keeps != "shapes"), number)
             torch.testing.assert_close(
                 bias.expand_as(y), expected, rtol=1e-9, atol=1e-10, equal_nan=False
             )
@@ -127,6 +127,6 @@ def test_operands_that_break_the_rule_of_an_operation(name: str) -> None:
             expected = implicit_bias(call, 0)
         except NotLocalizable:  # grid_sample by its grid, in torch 2.11
             continue
-        bias = rule.bias(call.frozen(rule.keeps != "shapes"), 0)
+        bias = rule.bias(call.snapshot(rule.keeps != "shapes"), 0)
         assert bias.abs().max() > 1e-3
         torch.testing.assert_close(bias.expand_as(expected), expected, rtol=1e-9, atol=1e-10)

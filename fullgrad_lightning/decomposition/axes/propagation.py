@@ -1,4 +1,4 @@
-"""How operations move the batch, height and width axes from their operands to their outputs.
+"""Propagation of the batch, height and width axes from operands to outputs.
 
 Reshapes leave the row-major numbering of the elements, and so every axis, as it is. Other views
 show in their strides where a dimension went. All remaining operations keep the order of their
@@ -45,7 +45,7 @@ def propagate_axes(call: OpCall | None, operands: Sequence[Operand], out: Tensor
 
     Args:
         call: The call; ``None`` if the operation is unknown.
-        operands: Its activations with their axes.
+        operands: The activations of the call with their axes.
         out: The output.
     """
     movement = _operation(call).axes
@@ -176,7 +176,7 @@ def _target_dimension(call: OpCall | None, operand: Operand, dim: int, out: Tens
 
 
 def _is_summed_over(movement: Movement, operand: Operand, dim: int) -> bool:
-    """Whether a matrix product sums over dimension ``dim`` of an operand."""
+    """Returns whether a matrix product sums over dimension ``dim`` of an operand."""
     last = operand.tensor.ndim - 1
     factor = operand.index - (movement == "added_product")
     if movement == "attention":  # the features of queries, all of keys, the keys of values
@@ -200,7 +200,7 @@ def _moved_dimensions(call: OpCall | None, ndim: int) -> Collection[int]:
     position, keyword, default = operation.dim
     dims = call.argument(position, keyword, default) if keyword else default
     if call.op == "flip" and isinstance(dims, int):
-        dims = call.own_arguments[0][1:]  # x.flip(1, 2)
+        dims = call.original_arguments[0][1:]  # x.flip(1, 2)
     if isinstance(dims, int):
         dims = (dims,)
     if not isinstance(dims, (tuple, list)) or not dims or not all(type(d) is int for d in dims):

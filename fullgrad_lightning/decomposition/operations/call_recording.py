@@ -18,7 +18,7 @@ from fullgrad_lightning.decomposition.operations.table import find_operation
 def record_call(
     func: Function, args: Any, kwargs: Any, descends: Callable[[Tensor], bool]
 ) -> OpCall:
-    """Describes a call that is about to be made."""
+    """Records a call that is about to be made."""
     leaves, structure = _flattened(args, kwargs)
     active = tuple(
         i
@@ -35,10 +35,10 @@ def record_call(
 
 
 def _flattened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
-    """All leaves of the arguments, and how to put them together again.
+    """The leaves of the arguments, and the structure that restores the arguments from them.
 
-    Where no container can hold a tensor, as in most calls, arguments are leaves themselves, and
-    their structure is the names of those given by name.
+    Where no container can hold a tensor, as in most calls, the arguments are the leaves, and the
+    structure is the names of the keyword arguments.
     """
     leaves = (*args, *kwargs.values())
     for leaf in leaves:
@@ -49,7 +49,7 @@ def _flattened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[
 
 @functools.lru_cache(maxsize=4096)
 def op_name(func: Function) -> tuple[str, bool]:
-    """Canonical name of an operation, and whether it writes to its first operand.
+    """Canonical name of an operation, and True if it writes to its first operand.
 
     ``Tensor.__radd__``, ``torch.add`` and ``Tensor.add_`` are all ``add``; ``x.T`` is ``T``;
     ``torch.ops.aten.relu.default`` is ``relu``.
@@ -70,20 +70,20 @@ def op_name(func: Function) -> tuple[str, bool]:
 
 
 def is_composite(func: Function) -> bool:
-    """Whether an operation is Python code that calls others, which are then watched instead."""
+    """Returns whether an operation is Python code that calls others, which are traced instead."""
     return isinstance(func, types.FunctionType) and not find_operation(func.__name__).is_one_site
 
 
 @functools.lru_cache(maxsize=1024)
 def expand_composite(func: types.FunctionType) -> Function:
-    """A composite operation that, under a torch-function mode, runs its body.
+    """Returns a composite operation that runs its body under a torch-function mode.
 
-    PyTorch's own composites first ask ``has_torch_function`` and, while a mode is active, hand
-    themselves over to it, again and again. This is the same function with other globals, in which
-    the question is answered with no.
+    PyTorch's own composites first check ``has_torch_function`` and, while a mode is active, pass
+    themselves to it, again and again. The function returned has the same code and other globals, in
+    which that check is false.
     """
     names = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
-    scope = {**func.__globals__, **{name: _no for name in names if name in func.__globals__}}
+    scope = {**func.__globals__, **{name: _is_false for name in names if name in func.__globals__}}
     body = types.FunctionType(
         func.__code__, scope, func.__name__, func.__defaults__, func.__closure__
     )
@@ -91,7 +91,7 @@ def expand_composite(func: types.FunctionType) -> Function:
     return body
 
 
-def _no(*_: object) -> bool:
+def _is_false(*_: object) -> bool:
     return False
 
 

@@ -1,6 +1,6 @@
-"""Biases b = y − J·x in closed form, for the non-linearities that networks spend their time in.
+"""Biases b = y − J·x in closed form, of the non-linearities that take most of the time.
 
-Each is what ``linearize`` finds numerically, in a third of its time or less.
+Each equals the numerical ``implicit_bias``, in a third of its time or less.
 """
 
 from __future__ import annotations

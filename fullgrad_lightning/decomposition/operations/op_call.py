@@ -1,4 +1,4 @@
-"""One call of one PyTorch operation, as a torch-function mode sees it."""
+"""One call of one PyTorch operation, as a torch-function mode intercepts it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class ShapeOnly:
-    """Stands for an operand of which only shape, dtype and device are remembered."""
+    """Shape, dtype and device of an operand whose values are not kept."""
 
     shape: torch.Size
     dtype: torch.dtype
@@ -46,8 +46,8 @@ class OpCall:
         return tuple(self.leaves[i] for i in self.active)
 
     @functools.cached_property
-    def own_arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """``args`` and ``kwargs`` as they were given."""
+    def original_arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """``args`` and ``kwargs`` of the call."""
         return self.arguments(self.leaves)
 
     def arguments(self, leaves: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -58,25 +58,29 @@ class OpCall:
         return args, kwargs
 
     def argument(self, position: int, keyword: str, default: Any = None) -> Any:
-        args, kwargs = self.own_arguments
+        args, kwargs = self.original_arguments
         return args[position] if position < len(args) else kwargs.get(keyword, default)
 
     def is_active(self, leaf: Any) -> bool:
         return any(leaf is activation for activation in self.activations)
 
-    def written_to(self) -> list[Tensor]:
+    def mutated_tensors(self) -> list[Tensor]:
         """The tensors that the call may overwrite."""
         schema = getattr(self.func, "_schema", None)  # of operators in torch.ops
         if self.op.startswith("_foreach") or (schema is not None and schema.is_mutable):
             return find_tensors(self.leaves)
         first = list(self.leaves[:1]) if self.in_place else []
-        return find_tensors((first, self.own_arguments[1].get("out")))
+        return find_tensors((first, self.original_arguments[1].get("out")))
 
-    def frozen(self, keep_values: bool, copy: bool = False, rescue: bool = True) -> OpCall:
+    def snapshot(
+        self, keep_values: bool, copy: bool = False, copy_overwritten: bool = True
+    ) -> OpCall:
         """The call without its tensors' histories, and without the values that are not needed.
 
-        An in-place operation is about to overwrite its first operand, which is copied therefore,
-        unless there is no need to ``rescue`` it.
+        Args:
+            keep_values: Whether the values of activations are needed, or their shapes alone.
+            copy: Whether to copy all values.
+            copy_overwritten: Whether to copy the operand that an in-place call will overwrite.
         """
         leaves = list(self.leaves)
         for i, leaf in enumerate(leaves):
@@ -85,7 +89,7 @@ class OpCall:
             if i in self.active and not keep_values:
                 leaves[i] = ShapeOnly(leaf.shape, leaf.dtype, leaf.device)
             else:
-                overwritten = self.in_place and i == 0 and rescue
+                overwritten = self.in_place and i == 0 and copy_overwritten
                 leaves[i] = leaf.detach().clone() if copy or overwritten else leaf.detach()
         return replace(self, leaves=tuple(leaves))
 

@@ -1,6 +1,6 @@
-"""The table of operations: all that is known of each, in one row.
+"""The table of operations: all facts about each in one row.
 
-An operation without a row is linearised numerically, and its dimensions are found again by size.
+An operation without a row is linearised numerically, and its dimensions are matched by size.
 A missing row costs time, a wrong one costs exactness: the tests hold the bias of each row against
 numerical linearisation, and its axes against what a change of one sample or one row of pixels does.
 """
@@ -38,7 +38,7 @@ from fullgrad_lightning.decomposition.operations.bias_rules import (
 from fullgrad_lightning.decomposition.operations.op_call import OpCall
 
 Movement = Literal[
-    "by_size",  # in order as far as known; followed where a size occurs once
+    "by_size",  # in order as far as sizes show; followed where a size occurs once
     "in_order",  # the dimensions keep their order; one may have been added or removed
     "elementwise",  # in order, each entry computed from those at the same place
     "same_numbering",  # the same elements in the same row-major order
@@ -70,10 +70,10 @@ class DimArgument(NamedTuple):
 
 @dataclass(frozen=True)
 class Operation:
-    """What is known of some operations.
+    """The facts that the decomposition uses of some operations.
 
     Attributes:
-        names: Their canonical names (``op_name``), separated by spaces.
+        names: Canonical names (``op_name``), separated by spaces.
         bias: The bias rule: ``call -> Rule``, or ``None`` where the bias is 0.
         axes: How dimensions move from the operands to the output.
         first_alone: Whether the first operand alone is followed: others (a weight, values that are

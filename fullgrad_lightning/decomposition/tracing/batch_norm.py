@@ -23,8 +23,8 @@ def refuse_batch_statistics(call: OpCall, operands: Sequence[Operand]) -> None:
     if axis is not None and axis.size == 1:
         return
     parts = (axis and split_by_dimension(axis, x.shape)) or []
-    places = [locate_part(part, x.shape) for part in parts]
-    if not places or any(place is None or place[0] != 1 for place in places):
+    locations = [locate_part(part, x.shape) for part in parts]
+    if not locations or any(location is None or location[0] != 1 for location in locations):
         # Only a batch folded into the channels is not coupled.
         raise ValueError(
             "The samples of this batch are coupled: a batch norm without running statistics "
@@ -36,7 +36,7 @@ def refuse_batch_statistics(call: OpCall, operands: Sequence[Operand]) -> None:
 
 
 def make_gradient_contiguous(x: Tensor, out: Tensor) -> None:
-    """Hands a contiguous gradient to the backward pass of ``out = batch_norm(x)``."""
+    """Makes the gradient contiguous that reaches the backward pass of ``out = batch_norm(x)``."""
     # On the CPU, PyTorch's backward of eval-mode batch norm is wrong for one contiguous sample when
     # the gradient arrives channels-last with a degenerate batch stride: docs/residual.md.
     if x.shape[0] == 1 and x.is_contiguous():
