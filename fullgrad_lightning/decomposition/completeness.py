@@ -1,4 +1,4 @@
-"""Names the operations that break completeness, where the decomposition is not exact."""
+"""Reports of incomplete decompositions, with the operations that cause them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition.bias_gradients import Model, stream_bias_gradients
-from fullgrad_lightning.decomposition.operations.bias_rules import Kind, Rule, bias_rule
+from fullgrad_lightning.decomposition.handlers import BiasGradientHandler
+from fullgrad_lightning.decomposition.operations.bias_rules import Rule
 from fullgrad_lightning.decomposition.operations.op_call import OpCall
+from fullgrad_lightning.decomposition.operations.table import bias_rule
 from fullgrad_lightning.decomposition.target import Target
 from fullgrad_lightning.decomposition.tracing.pending_bias import (
     PendingBias,
@@ -59,37 +61,31 @@ def report_incompleteness(
 
 
 def local_residuals(model: Model, x: Tensor, target: Target = None) -> list[tuple[Site, float]]:
-    """How far each operation is from its own linearisation, largest first.
+    """The deviation of each operation from its own linearisation, largest first.
 
     Compares ⟨g, b⟩ of every operation, also of those that should have no bias, with what its own
     backward pass implies, ⟨g, y⟩ − Σ⟨J_iᵀg, x_i⟩.
     """
-    consumer = _Audit()
-    with suppress(SampleAxisLost):  # what was reached so far is still told
-        stream_bias_gradients(model, x, target, consumer, rules=_rule_for_all, everything=True)
-    found = [(site, residual) for site, residual in consumer.residuals.items() if residual > 0]
-    return sorted(found, key=lambda item: -item[1])
+    audit = _Audit()
+    with suppress(SampleAxisLost):  # the operations reached until then are still compared
+        stream_bias_gradients(model, x, target, audit, rules=_rule_for_all, keep_all_values=True)
+    suspects = [(site, residual) for site, residual in audit.residuals.items() if residual > 0]
+    return sorted(suspects, key=lambda item: -item[1])
 
 
-class _Audit:
+class _Audit(BiasGradientHandler):
     def __init__(self) -> None:
         self.residuals: dict[Site, float] = {}
 
-    def wants(self, op: str, kind: Kind) -> bool:
-        return True
-
-    def receive(self, record: PendingBias, gradient: Tensor) -> None:
-        bias = record.bias(gradient).expand_as(gradient)
-        claimed = inner_product(gradient, bias, record.site.sample_axis)
-        implied = record.unlocalized_term(gradient)
-        self.residuals[record.site] = float((claimed - implied).abs().max())
-
-    def receive_unlocalized(self, site: Site, term: Tensor) -> None:
-        pass  # true by construction
+    def receive(self, pending: PendingBias, gradient: Tensor) -> None:
+        bias = pending.bias(gradient).expand_as(gradient)
+        claimed = inner_product(gradient, bias, pending.site.sample_axis)
+        implied = pending.unlocalized_term(gradient)
+        self.residuals[pending.site] = float((claimed - implied).abs().max())
 
 
 def _rule_for_all(call: OpCall) -> Rule:
     rule = bias_rule(call)
     if rule is None:
-        return Rule("constant", lambda frozen, _output: torch.zeros(()), keeps="values")
+        return Rule("constant", lambda _call, _output: torch.zeros(()), keeps="values")
     return replace(rule, keeps="values", finite=False, settled=False)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fullgrad_lightning.decomposition.attribution_budget import (
     AttributionBudget,
-    BudgetTerms,
+    TermCollector,
     join_budgets,
 )
 from fullgrad_lightning.decomposition.axes.spatial_layout import Spatial
@@ -22,7 +22,7 @@ from fullgrad_lightning.decomposition.bias_gradients import (
 from fullgrad_lightning.decomposition.completeness import report_incompleteness
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind
 from fullgrad_lightning.decomposition.target import Target
-from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, pairing, per_sample
+from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, per_sample
 from fullgrad_lightning.decomposition.tracing.sites import Site
 
 
@@ -34,7 +34,7 @@ class BiasGradient:
         values: Shaped like the output y of its operation. (N,), one sum per sample, where ``kind``
             is ``not_localized``. Where samples had to be decomposed one by one, their values are
             stacked; if their shapes differ, only their sums, (N,), are kept.
-        kind: Where the bias comes from; see ``Site``.
+        kind: The origin of the bias; see ``Site``.
         spatial: ``"NCHW"``, ``"NHWC"`` or ``"tokens"`` where the values lie on the image, else
             ``None``.
     """
@@ -100,15 +100,15 @@ def full_gradients(model: Model, x: Tensor, target: Target = None) -> FullGradie
     return result
 
 
-class _Collector(BudgetTerms):
-    """Consumer that keeps every bias-gradient beside its sum."""
+class _Collector(TermCollector):
+    """Keeps every bias-gradient beside its sum."""
 
     def __init__(self) -> None:
         super().__init__()
         self.gradients: dict[str, BiasGradient] = {}
 
-    def receive(self, record: PendingBias, gradient: Tensor) -> None:
-        site, values = record.site, pairing(gradient, record.bias(gradient))
+    def receive(self, pending: PendingBias, gradient: Tensor) -> None:
+        site, values = pending.site, pending.bias_gradient(gradient)
         self.terms[site] = per_sample(values, site.sample_axis)
         self.gradients[site.name] = BiasGradient(values, site.kind, site.spatial)
 
@@ -118,16 +118,16 @@ class _Collector(BudgetTerms):
 
 
 def _full(model: Model, x: Tensor, target: Target) -> FullGradients:
-    consumer = _Collector()
-    done = stream_bias_gradients(model, x, target, consumer)
-    budget = consumer.budget(x, done)
-    gradients = {name: consumer.gradients[name] for name in budget.sites}
+    collector = _Collector()
+    result = stream_bias_gradients(model, x, target, collector)
+    budget = collector.budget(x, result)
+    gradients = {name: collector.gradients[name] for name in budget.sites}
     return FullGradients(
         budget.output,
         budget.input_term,
         budget.bias_terms,
         budget.sites,
-        done.input_gradient,
+        result.input_gradient,
         gradients,
     )
 
@@ -136,13 +136,13 @@ def _join(parts: Sequence[FullGradients]) -> FullGradients:
     budget = join_budgets(parts)
     gradients = {}
     for name, site in budget.sites.items():
-        found = [p.bias_gradients[name].values for p in parts if name in p.bias_gradients]
-        if len(found) < len(parts) or len({values.shape for values in found}) > 1:
+        tensors = [p.bias_gradients[name].values for p in parts if name in p.bias_gradients]
+        if len(tensors) < len(parts) or len({values.shape for values in tensors}) > 1:
             values = budget.bias_terms[name]  # not every sample has it, or not of one shape
-        elif found[0].ndim > 0 and found[0].shape[0] == 1:
-            values = torch.cat(found)
+        elif tensors[0].ndim > 0 and tensors[0].shape[0] == 1:
+            values = torch.cat(tensors)
         else:
-            values = torch.stack(found)
+            values = torch.stack(tensors)
         gradients[name] = BiasGradient(values, site.kind, site.spatial)
     return FullGradients(
         budget.output,

@@ -1,4 +1,4 @@
-"""Leaves a model and the process as they were: what one pass must change, and changes back."""
+"""Isolation of one pass: everything it must change in a model and the process is restored."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def isolate_model(model: object, x: Tensor, *, frozen: bool = True) -> Iterator[
     after an exception too. ``.grad`` is never touched.
 
     Args:
-        model: The network, or a method of one. What another function calls stays as it is, except
-            for the random number generators.
-        x: Its input.
+        model: The network, or a method of one. Modules that a plain function calls are left alone;
+            only the random number generators are restored then.
+        x: The input of the network.
         frozen: Whether to freeze the parameters: faster, but not for models that differentiate
             with respect to their own.
     """
@@ -31,15 +31,15 @@ def isolate_model(model: object, x: Tensor, *, frozen: bool = True) -> Iterator[
     with ExitStack() as stack:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
-        stack.enter_context(_compiled_code_off())
-        stack.enter_context(_rng_kept(modules, x))
-        stack.enter_context(_buffers_kept(modules))
+        stack.enter_context(_disable_compiled_code())
+        stack.enter_context(_preserve_rng(modules, x))
+        stack.enter_context(_preserve_buffers(modules))
         stack.enter_context(_eval_mode(modules))
         if frozen:
-            stack.enter_context(_parameters_frozen(modules))
+            stack.enter_context(_freeze_parameters(modules))
         for module in modules:
             if isinstance(module, nn.parallel.DistributedDataParallel):
-                stack.enter_context(module.no_sync())  # its reducer waits for nothing
+                stack.enter_context(module.no_sync())  # its reducer must not wait for gradients
         yield
 
 
@@ -67,8 +67,8 @@ def _eval_mode(modules: Modules) -> Iterator[None]:
 
 
 @contextmanager
-def _parameters_frozen(modules: Modules) -> Iterator[None]:
-    # With trainable weights, layers would keep their inputs for weight gradients nobody wants.
+def _freeze_parameters(modules: Modules) -> Iterator[None]:
+    # With trainable weights, layers would keep their inputs for weight gradients that nobody uses.
     trainable = [p for p in _parameters(modules) if p.requires_grad and p.is_leaf]
     try:
         for parameter in trainable:
@@ -80,7 +80,7 @@ def _parameters_frozen(modules: Modules) -> Iterator[None]:
 
 
 @contextmanager
-def _buffers_kept(modules: Modules) -> Iterator[None]:
+def _preserve_buffers(modules: Modules) -> Iterator[None]:
     slots = [(module._buffers, dict(module._buffers)) for module in modules]
     copies = [(b, b.clone()) for _, before in slots for b in before.values() if b is not None]
     try:
@@ -89,7 +89,7 @@ def _buffers_kept(modules: Modules) -> Iterator[None]:
         for slot, before in slots:
             slot.clear()
             slot.update(before)
-        for buffer, copy in _changed(copies):
+        for buffer, copy in _find_changed(copies):
             if buffer.shape != copy.shape:
                 buffer.data = copy
             else:
@@ -97,7 +97,7 @@ def _buffers_kept(modules: Modules) -> Iterator[None]:
                     buffer.copy_(copy)
 
 
-def _changed(copies: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
+def _find_changed(copies: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]:
     # By value: writes through .data and NumPy leave the version counter as it is.
     changed, remote = [], []
     for buffer, copy in copies:
@@ -105,14 +105,14 @@ def _changed(copies: list[tuple[Tensor, Tensor]]) -> list[tuple[Tensor, Tensor]]
             changed.append((buffer, copy))
         elif not buffer.is_cpu:
             remote.append((buffer, copy))
-    if remote:  # asked once, not once for each buffer: a GPU has to be waited for
+    if remote:  # one transfer for all: each would wait for the GPU
         differ = torch.stack([(b != c).any().to(remote[0][0].device) for b, c in remote]).tolist()
         changed += [pair for pair, differs in zip(remote, differ, strict=True) if differs]
     return changed
 
 
 @contextmanager
-def _rng_kept(modules: Modules, x: Tensor) -> Iterator[None]:
+def _preserve_rng(modules: Modules, x: Tensor) -> Iterator[None]:
     buffers = (b for module in modules for b in module._buffers.values() if b is not None)
     devices = {t.device for t in (x, *_parameters(modules), *buffers)}
     with ExitStack() as stack:
@@ -132,8 +132,8 @@ def _rng_kept(modules: Modules, x: Tensor) -> Iterator[None]:
 
 
 @contextmanager
-def _compiled_code_off() -> Iterator[None]:
-    # A compiled region is one opaque node; eagerly, its operations can be seen. Where dynamo was
+def _disable_compiled_code() -> Iterator[None]:
+    # A compiled region is one opaque node; eagerly, its operations can be traced. Where dynamo was
     # never imported nothing is compiled, and importing it takes seconds.
     if "torch._dynamo" not in sys.modules:
         yield

@@ -1,4 +1,4 @@
-"""Which scalar of the output is explained: the target f(x) of each sample."""
+"""The target f(x) of each sample: the scalar of the output that is explained."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from fullgrad_lightning.utilities.checks import is_int
+from fullgrad_lightning.utilities.describe import describe
+
 Target = None | int | Tensor | Callable[..., Tensor]
 
 
 def explained_scalar(output: object, target: Target, n: int) -> Tensor:
-    """Picks f, shape (N,), from the output of the network.
+    """Selects f, shape (N,), from the output of the network.
 
     Args:
-        output: What the network returned; logits (N, K) unless ``target`` is a callable.
+        output: The output of the network; logits (N, K) unless ``target`` is a callable.
         target: ``None`` (the top class of each sample), a class index, one index per sample as an
             integer tensor (N,), or a callable ``output -> (N,)``.
         n: N, the number of samples in the batch.
@@ -36,7 +39,7 @@ def explained_scalar(output: object, target: Target, n: int) -> Tensor:
         raise ValueError(
             f"Expected the model to return logits of shape (N, K) with N={n}, but it returned "
             f"{describe(output)}. Pass a callable target that turns the output into one number per "
-            f"sample, e.g. target=lambda out: {_one_number(output)}; or wrap the model in a "
+            f"sample, e.g. target=lambda out: {_reduction(output)}; or wrap the model in a "
             "torch.nn.Module that returns logits."
         )
     index = _class_indices(output, target)
@@ -44,7 +47,7 @@ def explained_scalar(output: object, target: Target, n: int) -> Tensor:
 
 
 def validate_target(target: Target, n: int) -> None:
-    """Refuses, before the network runs, a target that no output could fit.
+    """Checks, before the network runs, that some output could fit the target.
 
     Raises:
         ValueError: An integer tensor that is not (N,).
@@ -61,9 +64,7 @@ def validate_target(target: Target, n: int) -> None:
                 f"A target tensor must have shape ({n},), one class index per sample, "
                 f"got {tuple(target.shape)}."
             )
-    elif isinstance(target, bool) or not (
-        target is None or isinstance(target, int) or callable(target)
-    ):
+    elif not (target is None or is_int(target) or callable(target)):
         raise TypeError(
             "target must be None (top class), an int, an integer tensor (N,) or a callable "
             f"output -> (N,), got {describe(target)}."
@@ -95,26 +96,13 @@ def _class_indices(logits: Tensor, target: object) -> Tensor:
     return index
 
 
-def _one_number(output: object) -> str:
-    """How one number per sample could be had of an output, as code."""
-    place = "out"
+def _reduction(output: object) -> str:
+    """Code that reduces an output to one number per sample."""
+    code = "out"
     while isinstance(output, dict | list | tuple) and output:
         key = next(iter(output)) if isinstance(output, dict) else 0
-        output, place = output[key], f"{place}[{key!r}]"
+        output, code = output[key], f"{code}[{key!r}]"
     if not isinstance(output, Tensor) or output.ndim < 2:
-        return place
-    rest = tuple(range(1, output.ndim - 1))
-    return f"{place}[:, 3]" + (f".mean({rest})" if rest else "")
-
-
-def describe(value: object) -> str:
-    """A value's type and structure, with shapes, in one line."""
-    if isinstance(value, Tensor):
-        return f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
-    if isinstance(value, dict):
-        return "a dict {" + ", ".join(f"{k!r}: {describe(v)}" for k, v in value.items()) + "}"
-    if isinstance(value, (list, tuple)):
-        return f"a {type(value).__name__} (" + ", ".join(describe(v) for v in value) + ")"
-    return (
-        f"{value!r} ({type(value).__name__})" if isinstance(value, float) else type(value).__name__
-    )
+        return code
+    dims = tuple(range(1, output.ndim - 1))
+    return f"{code}[:, 3]" + (f".mean({dims})" if dims else "")

@@ -1,4 +1,4 @@
-"""Refuses, at the door, models and inputs that cannot be decomposed."""
+"""Validates models and inputs before they are decomposed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fullgrad_lightning.decomposition.target import describe
+from fullgrad_lightning.utilities.describe import describe
 
 
 def validate_input(x: object) -> None:
@@ -46,7 +46,7 @@ def validate_input(x: object) -> None:
 
 
 def validate_model(model: Any) -> nn.Module | Callable[[Tensor], object]:
-    """Checks that a model can be watched; unwraps data-parallel wrappers.
+    """Checks that a model can be traced; unwraps data-parallel wrappers.
 
     Raises:
         TypeError: Not callable, or TorchScript, whose operations are hidden.
@@ -70,8 +70,8 @@ def validate_model(model: Any) -> nn.Module | Callable[[Tensor], object]:
     return model  # type: ignore[no-any-return]
 
 
-def _scripted(what: str) -> TypeError:
+def _scripted(name: str) -> TypeError:
     return TypeError(
-        f"Cannot decompose {what}: it is TorchScript, whose operations run hidden from Python. "
+        f"Cannot decompose {name}: it is TorchScript, whose operations run outside Python. "
         "Pass the original nn.Module (torch.compile'd modules are fine)."
     )

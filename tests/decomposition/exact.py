@@ -1,4 +1,4 @@
-"""What every exact decomposition must satisfy, checked against plain autograd and differences."""
+"""Properties of every exact decomposition, checked against plain autograd and differences."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def assert_exact(
 ) -> fgl.FullGradients:
     """Checks completeness, f and ∇f against plain autograd, and each sample against itself alone.
 
-    ``not_localized`` tells whether there must be such sites; ``None`` leaves it open.
+    ``not_localized``: whether such sites must occur; ``None`` allows both.
     """
     fg = fgl.full_gradients(model, x, target)
     assert fg.relative_residual.max() <= EPSILON, fg.relative_residual
@@ -108,10 +108,10 @@ def plainly(model: Callable[[Tensor], object], x: Tensor, target: object) -> tup
 def assert_around_exact(
     net: Around, x: Tensor, *, not_localized: bool | None = False
 ) -> fgl.FullGradients:
-    """Checks ``assert_exact``, and that the biases inside ``middle`` are what differences say.
+    """Checks ``assert_exact``, and the biases inside ``middle`` against differences.
 
     The biases inside telescope to ⟨g, y − J·z⟩ with z the input of ``middle``, and J·z is the
-    derivative of y(t·z) in t at 1: a central difference that knows nothing of the rules.
+    derivative of y(t·z) in t at 1: a central difference, independent of the rules.
     """
     fg = assert_exact(net, x, not_localized=not_localized)
     with torch.no_grad():

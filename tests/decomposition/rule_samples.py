@@ -16,7 +16,8 @@ from tests.decomposition.rule_samples_affine import (
     degrees,
     products,
 )
-from tests.decomposition.rule_samples_linear import jointly, linear_maps, views
+from tests.decomposition.rule_samples_linear import jointly, linear_maps, spectra, views
+from tests.decomposition.rule_samples_nonlinear import layers, nonlinearities, norms, random_draws
 
 SAMPLES: dict[str, list[Sample]] = {
     **convolutions(),
@@ -26,13 +27,20 @@ SAMPLES: dict[str, list[Sample]] = {
     **jointly(),
     **views(),
     **linear_maps(),
+    **spectra(),
+    **nonlinearities(),
+    **norms(),
+    **layers(),
+    **random_draws(),
 }
 
 WITHOUT_A_SAMPLE = {
-    "fold": "F.fold calls col2im, and is never seen itself",
     "cuda": "moves to another device, as cpu and to do; needs one",
     "detach": "its output is a constant, of which there is no site",
     "requires_grad": "sets a flag and returns its operand",
+    "random": "returns integers without a gradient",
+    "_sample_dirichlet": "its derivative is not implemented",
+    "multinomial": "returns indices without a gradient",
 }
 
 OTHERWISE_BIASED: dict[str, tuple[str, Sample]] = {

@@ -98,7 +98,7 @@ def affine() -> dict[str, list[Sample]]:
             lambda a, _: F.pad(a, (1, 2)),
             lambda a, _: F.pad(a, (1, -1), value=3.0),
             lambda a, _: F.pad(a, (1, 2, 0, 1), "reflect"),
-            lambda a, _: F.pad(a, (1, 1, 2, 0), "circular"),
+            lambda a, _: F.pad(a, (0, 1, 1, 0), "circular"),
         ],
         "constant_pad_nd": [
             lambda a, _: torch.constant_pad_nd(a, (1, 1), 2.0),
@@ -118,6 +118,8 @@ def affine() -> dict[str, list[Sample]]:
             lambda a, _: set_item(a * 1, MASK, 0.5),
             lambda a, _: set_item(a * 1, 1, C[1]),
             lambda a, _: set_item(a * 1, MASK, 0.0),
+            lambda a, _: set_item(C * 1, I0, a),
+            lambda a, _: set_item(C * 1, (slice(None), IC), a),
         ],
         "copy": [
             lambda a, _: torch.zeros_like(C).copy_(a),
@@ -131,7 +133,10 @@ def affine() -> dict[str, list[Sample]]:
         ],
         "zero": [lambda a, _: in_place(a, "zero_")],
         "index_put": [
-            lambda a, b: a.index_put((I0,), b),
+            lambda a, b: a.index_put(
+                (I0.sort()[0][:, None], IC[None, :2]), b[:, :2, 0, 0, None, None]
+            ),
+            lambda a, _: C.index_put((I0,), a),
             lambda a, _: a.index_put((I0,), C),
             lambda a, _: C.index_put((I0,), a, accumulate=True),
         ],
@@ -168,9 +173,10 @@ def affine() -> dict[str, list[Sample]]:
             lambda a, b: a.select_scatter(b[0], 0, 1),
             lambda a, _: a.select_scatter(C[0], 0, 1),
         ],
+        "cat": [*joined(torch.cat), lambda a, b: torch.cat([a, b], 1)],
         **{
             name: joined(getattr(torch, name))
-            for name in ("cat", "stack", "hstack", "vstack", "dstack", "column_stack")
+            for name in ("stack", "hstack", "vstack", "dstack", "column_stack")
         },
     }
 
@@ -185,9 +191,9 @@ def products() -> dict[str, list[Sample]]:
             lambda a, b: in_place(a, "mul_", b),
         ],
         "matmul": [lambda a, b: a @ b, lambda a, _: C @ a],
-        "mm": [lambda a, b: a[0, 0].mm(b[0, 0]), lambda a, _: a[0, 0].mm(C[0, 0])],
-        "bmm": [lambda a, b: a[0].bmm(b[0]), lambda a, _: C[0].bmm(a[0])],
-        "mv": [lambda a, b: a[0, 0].mv(b[0, 0, 0]), lambda a, _: C[0, 0].mv(a[0, 0, 0])],
+        "mm": [lambda a, b: a[0, 0].mm(b[0, 0]), lambda a, _: a[:, 0, 0].mm(C[0, 0])],
+        "bmm": [lambda a, b: a[:, 0].bmm(b[:, 0]), lambda a, _: C[0].bmm(a[0])],
+        "mv": [lambda a, b: a[0, 0].mv(b[0, 0, 0]), lambda a, _: a[:, 0, 0].mv(C[0, 0, 0])],
         "dot": [lambda a, b: a[0, 0, 0].dot(b[0, 0, 0])],
         "inner": [lambda a, b: torch.inner(a, b), lambda a, _: torch.inner(a, C)],
         "outer": [lambda a, b: torch.outer(a[0, 0, 0], b[0, 0, 0])],

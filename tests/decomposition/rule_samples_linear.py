@@ -24,7 +24,7 @@ from tests.decomposition.rule_operands import (
     volume,
 )
 
-_PLAIN = "sum mean nansum neg negative abs absolute relu"
+_PLAIN = "neg negative abs absolute relu"
 
 
 def views() -> dict[str, list[Sample]]:
@@ -110,6 +110,7 @@ def views() -> dict[str, list[Sample]]:
         "imag": [lambda a, b: torch.complex(a, b).imag],
         "view_as_real": [lambda a, b: torch.view_as_real(torch.complex(a, b))],
         "view_as_complex": [lambda a, _: torch.view_as_complex(a.view(2, 3, 8, 2))],
+        "_unsafe_view": [lambda a, _: aten._unsafe_view(a, (2, 48))],
         "alias": [lambda a, _: aten.alias(a)],
         "slice": [lambda a, _: aten.slice(a, 1, 0, 2)],
         "reflection_pad1d": [lambda a, _: aten.reflection_pad1d(line(a), (1, 2))],
@@ -122,6 +123,7 @@ def views() -> dict[str, list[Sample]]:
 def linear_maps() -> dict[str, list[Sample]]:
     samples: dict[str, list[Sample]] = {
         **{name: of_torch(name) for name in _PLAIN.split()},
+        **{name: of_torch(name) + of_torch(name, 1) for name in ("sum", "mean", "nansum")},
         "cumsum": of_torch("cumsum", 2),
         "leaky_relu": [lambda a, _: F.leaky_relu(a, 0.2)],
         "rrelu": [lambda a, _: F.rrelu(a)],
@@ -181,14 +183,28 @@ def linear_maps() -> dict[str, list[Sample]]:
                 window=torch.ones(8).to(a),
             )
         ],
-        "fft_fft2": [lambda a, _: torch.fft.fft2(a)],
-        "fft_irfft": [lambda a, b: torch.fft.irfft(torch.complex(a, b))],
+        "nanmean": of_torch("nanmean", 1),
     }
     for d, shape in ((1, line), (2, lambda a: a), (3, lambda a: volume(a).repeat(1, 1, 1, 1, 3))):
         for name in (f"avg_pool{d}d", f"max_pool{d}d", f"max_pool{d}d_with_indices"):
             samples[name] = [pool(name, shape, 2, 1)]
         for name in (f"adaptive_avg_pool{d}d", f"adaptive_max_pool{d}d"):
             samples[name] = [pool(name, shape, 2)]
+    return samples
+
+
+def spectra() -> dict[str, list[Sample]]:
+    samples: dict[str, list[Sample]] = {
+        f"fft_{name}": [lambda a, _, n=name: getattr(torch.fft, n)(a)]
+        for name in ("fftshift", "ifftshift")
+    }
+    for d in ("", "2", "n"):
+        for name in (f"fft{d}", f"ifft{d}", f"rfft{d}", f"ihfft{d}"):
+            samples[f"fft_{name}"] = [lambda a, _, n=name: getattr(torch.fft, n)(a)]
+        for name in (f"irfft{d}", f"hfft{d}"):
+            samples[f"fft_{name}"] = [
+                lambda a, b, n=name: getattr(torch.fft, n)(torch.complex(a, b))
+            ]
     return samples
 
 

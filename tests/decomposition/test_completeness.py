@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import fullgrad_lightning as fgl
 from fullgrad_lightning.decomposition import local_residuals
-from fullgrad_lightning.decomposition.operations import bias_rules as rules
+from fullgrad_lightning.decomposition.operations.table import OPERATIONS
 from tests.decomposition.redrawn import images, redraw
 
 
@@ -26,7 +26,7 @@ def network() -> nn.Sequential:
 
 @pytest.mark.parametrize("decompose", [fgl.full_gradients, fgl.attribution_budget])
 def test_a_wrong_rule_is_named_first(decompose: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "_DEGREE_ONE", rules._DEGREE_ONE | {"gelu"})
+    monkeypatch.setitem(OPERATIONS, "gelu", OPERATIONS["relu"])
     with pytest.warns(fgl.IncompleteDecomposition) as caught:
         result = decompose(network(), images())
     message = str(caught[0].message)

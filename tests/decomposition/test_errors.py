@@ -1,4 +1,4 @@
-"""Bad input: what was expected, what came, what to do."""
+"""Errors of bad input: the value expected, the value received, the remedy."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def message(error: type[Exception], model: object, x: object, target: object = N
 
 
 def says(text: str, *parts: str) -> bool:
-    """Whether all parts occur, in any case; tells which one does not."""
+    """Asserts that all parts occur, in any case."""
     missing = [part for part in parts if part.lower() not in text.lower()]
     assert not missing, (missing, text)
     return True
@@ -98,7 +98,7 @@ BAD_TARGETS: dict[str, tuple[object, type[Exception], tuple[str, ...]]] = {
     ),
     "logits from a callable": (lambda out: out, ValueError, ("(3,)", "(3, 5)", "Reduce")),
     "classes from a callable": (lambda out: out.argmax(1), ValueError, ("float", "(3,)", "int64")),
-    "nothing from a callable": (lambda out: None, ValueError, ("(3,)", "NoneType")),
+    "nothing from a callable": (lambda out: None, ValueError, ("(3,)", "None")),
     "batch of one from a callable": (lambda out: out[:1, 0], ValueError, ("(3,)", "(1,)")),
 }
 

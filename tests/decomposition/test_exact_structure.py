@@ -1,4 +1,4 @@
-"""How networks are wired: fan-out, shared and idle modules, constants, gates, unseen operations."""
+"""Wirings of networks: fan-out, shared and idle modules, constants, gates, untraced operations."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_exact_however_it_is_wired(name: str) -> None:
 
 
 def test_constants_beside_the_graph_are_exact() -> None:
-    """What no_grad, detach and argmax made is a constant; differences would see it move."""
+    """Results of no_grad, detach and argmax are constants, though differences see them move."""
     x = images()
     fg = assert_exact(Around(detached, x), x)
     assert "constant" in {site.kind for site in fg.sites.values()}

@@ -1,4 +1,4 @@
-"""What once went wrong, and what people do that nobody would think of."""
+"""Regressions, and unusual things that users do."""
 
 from __future__ import annotations
 

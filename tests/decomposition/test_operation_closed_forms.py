@@ -10,8 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.decomposition.operations.closed_forms import closed_form
-from fullgrad_lightning.decomposition.operations.op_call import record_call
+from fullgrad_lightning.decomposition.operations.call_recording import record_call
+from fullgrad_lightning.decomposition.operations.linearization import implicit_bias
+from fullgrad_lightning.decomposition.operations.table import bias_rule
 from tests.decomposition.redrawn import images
 
 
@@ -87,12 +88,14 @@ def test_options_without_a_closed_form_have_none() -> None:
     q = images(2, 3, 5, 4).requires_grad_()
     mask = torch.ones(5, 5, dtype=torch.bool)
 
-    def form(func: Callable[..., Tensor], *args: object, **kwargs: object) -> object:
-        return closed_form(record_call(func, args, kwargs, lambda _: True))
+    def has_form(func: Callable[..., Tensor], *args: object, **kwargs: object) -> bool:
+        rule = bias_rule(record_call(func, args, kwargs, lambda _: True))
+        assert rule is not None
+        return rule.bias is not implicit_bias
 
     attention = F.scaled_dot_product_attention
-    assert form(attention, q, q, q) is not None
-    assert form(attention, q, q, q, is_causal=True) is None
-    assert form(attention, q, q, q, attn_mask=mask) is None
-    assert form(attention, q, q.detach(), q) is None
-    assert form(F.gelu, q, approximate="tanh") is None
+    assert has_form(attention, q, q, q)
+    assert not has_form(attention, q, q, q, is_causal=True)
+    assert not has_form(attention, q, q, q, attn_mask=mask)
+    assert not has_form(attention, q, q.detach(), q)
+    assert not has_form(F.gelu, q, approximate="tanh")

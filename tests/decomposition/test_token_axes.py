@@ -24,7 +24,7 @@ from fullgrad_lightning.decomposition.axes.axis import (
     Shape,
 )
 from fullgrad_lightning.decomposition.axes.token_axes import tokens_after_cat, tokens_after_slice
-from fullgrad_lightning.decomposition.operations.op_call import record_call
+from fullgrad_lightning.decomposition.operations.call_recording import record_call
 
 H, W = 3, 4
 N, C, HEADS = 2, 5, 6

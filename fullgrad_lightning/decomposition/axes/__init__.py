@@ -1,1 +1,1 @@
-"""Where tensors hold the samples and the pixels of the input."""
+"""The axes of tensors that hold the samples and the pixels of the input."""

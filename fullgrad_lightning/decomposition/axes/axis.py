@@ -1,11 +1,11 @@
-"""Where a tensor holds the batch, the height and the width of the network's input.
+"""The axes of a tensor that hold the batch, the height and the width of the network's input.
 
 A bias-gradient is shaped like the output of its operation, and outputs take many shapes:
 (N, C, H, W), (N, H, W, C), tokens (N, L, C), attention in (L, N, C) or (N·heads, L, d), windows
-(N·windows, L, C). To sum a bias per sample, and to lay it on the image, one must know which
-elements belong to which sample and pixel; guessing from sizes errs as soon as two sizes coincide.
+(N·windows, L, C). Summing a bias per sample, or showing it on the image, depends on which
+elements belong to which sample and pixel; guessing from sizes fails as soon as two sizes coincide.
 
-So axes are followed, as places in the *row-major numbering* of the elements: element e has index
+So axes are followed, as positions in the *row-major numbering* of the elements: element e has index
 ``(e // stride) % size`` on a part of an axis. An axis that a reshape has cut (rows into windows and
 rows within windows) has several parts. How operations move them is in ``propagation``.
 """
@@ -42,14 +42,14 @@ class Grid(NamedTuple):
 
 @dataclass(frozen=True)
 class Axis:
-    """The parts of an axis, most significant first; usually one. Of tokens, where the image is."""
+    """The parts of an axis, most significant first, usually one; of tokens, the image in them."""
 
     parts: tuple[Part, ...]
     grid: Grid | None = None
 
     @classmethod
     def of(cls, parts: Iterable[Part]) -> Axis:
-        """The axis with these parts, neighbours joined where they count on."""
+        """The axis with these parts, neighbours joined where one continues the other."""
         joined: list[Part] = []
         for part in parts:
             if joined and joined[-1].stride == part.size * part.stride:
@@ -62,7 +62,7 @@ class Axis:
         return prod(part.size for part in self.parts)
 
 
-ONE_SAMPLE = Axis(())  # everything belongs to the one sample there is
+ONE_SAMPLE = Axis(())  # every value belongs to the only sample
 Axes = Mapping[str, Axis]
 Shape = Sequence[int]
 
@@ -76,25 +76,25 @@ class Operand:
     index: int
 
 
-def axes_of_input(x: Tensor) -> Axes:
+def input_axes(x: Tensor) -> Axes:
     """Axes of a network's input: the batch comes first, four dimensions mean (N, C, H, W)."""
     axes = {SAMPLE: Axis((Part(x.shape[0], prod(x.shape[1:])),))}
     return axes | image_axes(x.shape) if x.ndim == 4 else axes
 
 
 def image_axes(shape: Shape) -> dict[str, Axis]:
-    """Height and width of (N, C, H, W); an axis of size one has no place, and is not kept."""
+    """Height and width axes of (N, C, H, W), except those of size one, which have no positions."""
     axes = {HEIGHT: Axis((Part(shape[2], shape[3]),)), WIDTH: Axis((Part(shape[3], 1),))}
     return {name: axis for name, axis in axes.items() if axis.size > 1}
 
 
 def lies_on_image(shape: Shape, axes: Axes, height: int, width: int) -> bool:
-    """Whether dimensions ``height`` and ``width`` of a tensor are those of the image."""
+    """True if dimensions ``height`` and ``width`` of a tensor are those of the image."""
     return covers(shape, axes.get(HEIGHT), height) and covers(shape, axes.get(WIDTH), width)
 
 
 def covers(shape: Shape, axis: Axis | None, dim: int) -> bool:
-    """Whether the axis runs once along dimension ``dim``.
+    """Returns whether the axis runs once along dimension ``dim``.
 
     Finer steps may lie in other dimensions (patches) or be repeated (an enlarged image).
     """
@@ -104,8 +104,8 @@ def covers(shape: Shape, axis: Axis | None, dim: int) -> bool:
     return part.stride >= below and part.size * part.stride == below * shape[dim]
 
 
-def cut(axis: Axis, shape: Shape) -> list[Part] | None:
-    """The parts of ``axis``, each within one dimension; ``None`` if one cannot be cut so."""
+def split_by_dimension(axis: Axis, shape: Shape) -> list[Part] | None:
+    """The parts of ``axis``, each within one dimension; ``None`` if one cannot be split so."""
     pieces: list[Part] = []
     for size, stride in axis.parts:
         top, below = size * stride, prod(shape)
@@ -120,7 +120,7 @@ def cut(axis: Axis, shape: Shape) -> list[Part] | None:
     return [piece for piece in pieces if piece.size > 1]
 
 
-def dimension_of(part: Part, shape: Shape) -> tuple[int, int] | None:
+def locate_part(part: Part, shape: Shape) -> tuple[int, int] | None:
     """The dimension that holds a part, and how many of its elements share one index."""
     below = prod(shape)
     for dim, size in enumerate(shape):
@@ -153,17 +153,17 @@ def _rows(values: Tensor, axis: Axis) -> Tensor:
         return values.reshape(1, -1)
     if len(axis.parts) == 1 and covers(values.shape, axis, 0):
         return values.reshape(axis.size, -1)
-    return arranged(values, (axis,))
+    return arrange(values, (axis,))
 
 
-def arranged(values: Tensor, axes: Sequence[Axis]) -> Tensor:
+def arrange(values: Tensor, axes: Sequence[Axis]) -> Tensor:
     """One dimension for each axis, and a last one for the rest."""
-    shape, places, top = [], {}, values.numel()
+    shape, dims, top = [], {}, values.numel()
     parts = [part for axis in axes for part in axis.parts]
     for part in sorted(parts, key=lambda part: -part.stride):
         shape += [top // (part.size * part.stride), part.size]
-        places[part] = len(shape) - 1
+        dims[part] = len(shape) - 1
         top = part.stride
-    first = [places[part] for part in parts]
+    first = [dims[part] for part in parts]
     values = values.reshape(*shape, top).movedim(first, list(range(len(first))))
     return values.reshape(*(axis.size for axis in axes), -1)

@@ -1,4 +1,4 @@
-"""How a tensor lies on the image: where it does, it can be seen as (N, C, h, w)."""
+"""The layout of values on the image, by which they can be seen as (N, C, h, w)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fullgrad_lightning.decomposition.axes.axis import (
     Axes,
     Axis,
     Shape,
-    arranged,
+    arrange,
     covers,
     lies_on_image,
 )
@@ -26,7 +26,7 @@ Spatial = Literal["NCHW", "NHWC", "tokens"]
 
 @dataclass(frozen=True)
 class Layout:
-    """How values lie on the image.
+    """The arrangement of values on the image.
 
     Attributes:
         name: ``"NCHW"``; ``"NHWC"``; or ``"tokens"``, whatever else can be folded to the image, as
@@ -43,7 +43,7 @@ class Layout:
             return values
         if self.name == "NHWC":
             return values.permute(0, 3, 1, 2)
-        values = arranged(values, self._axes)
+        values = arrange(values, self._axes)
         if len(self._axes) == 2 and (grid := self._axes[1].grid) is not None:
             first, height, width = grid
             values = values[:, first : first + height * width].unflatten(1, (height, width))
@@ -51,10 +51,10 @@ class Layout:
 
 
 def infer_layout(shape: Shape, axes: Axes) -> Layout | None:
-    """How a tensor lies on the image.
+    """The layout of a tensor on the image.
 
-    ``None`` if it does not: vectors, 1×1 maps (they have no place on the image), attention scores
-    (they have two), windows (the image has been cut).
+    ``None`` if it has none: vectors, 1×1 maps (they have no position on the image), attention
+    scores (they have two), windows (the image has been cut).
     """
     sample = axes.get(SAMPLE)
     if sample is None or KEYS in axes:
@@ -66,13 +66,13 @@ def infer_layout(shape: Shape, axes: Axes) -> Layout | None:
                 return Layout(name)
     if TOKENS in axes and len(axes[TOKENS].parts) == 1:
         return Layout("tokens", (sample, axes[TOKENS]))
-    if HEIGHT in axes and WIDTH in axes and is_sequence(axes[HEIGHT], axes[WIDTH]):
+    if HEIGHT in axes and WIDTH in axes and is_row_major(axes[HEIGHT], axes[WIDTH]):
         return Layout("tokens", (sample, axes[HEIGHT], axes[WIDTH]))
     return None
 
 
-def is_sequence(height: Axis, width: Axis) -> bool:
-    """Whether rows follow each other in the row-major numbering, uncut."""
+def is_row_major(height: Axis, width: Axis) -> bool:
+    """Returns whether whole rows follow each other in the row-major numbering."""
     if len(height.parts) != 1 or len(width.parts) != 1:
         return False
     return height.parts[0].stride == width.parts[0].size * width.parts[0].stride

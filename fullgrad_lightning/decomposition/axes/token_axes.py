@@ -1,4 +1,4 @@
-"""The image among the tokens of a sequence: class and register tokens join it, and leave it."""
+"""The image patches among the tokens of a sequence, as other tokens are joined or sliced off."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fullgrad_lightning.decomposition.operations.op_call import OpCall
 
 
 def tokens_after_cat(call: OpCall, operands: Sequence[Operand], out: Tensor) -> Axes:
-    """The tokens axis of a ``cat`` of one image of tokens with other tokens, if it is one."""
+    """The tokens axis after a ``cat`` of one image of tokens with other tokens; else no axes."""
     dim = call.argument(1, "dim", 0)
     if not isinstance(dim, int):
         return {}
@@ -39,7 +39,7 @@ def tokens_after_cat(call: OpCall, operands: Sequence[Operand], out: Tensor) -> 
 
 
 def tokens_after_slice(tensor: Tensor, axis: Axis, out: Tensor) -> Axes:
-    """Axes of a slice of a sequence: still the tokens, or the image alone, or neither."""
+    """Axes of a slice of a sequence: the tokens, the image alone, or none."""
     grid, dim = axis.grid, _dimension(axis, tensor.shape)
     if (
         grid is None
@@ -48,14 +48,14 @@ def tokens_after_slice(tensor: Tensor, axis: Axis, out: Tensor) -> Axes:
     ):
         return {}
     stride, longest = tensor.stride(dim), tensor.shape[dim]
-    place = [d for d in range(out.ndim) if out.stride(d) == stride and 1 < out.shape[d] < longest]
-    if len(place) != 1:
+    dims = [d for d in range(out.ndim) if out.stride(d) == stride and 1 < out.shape[d] < longest]
+    if len(dims) != 1:
         return {}
     first = grid.first - _start(tensor, out, dim)
-    size, length = grid.height * grid.width, out.shape[place[0]]
+    size, length = grid.height * grid.width, out.shape[dims[0]]
     if first < 0 or first + size > length:
         return {}
-    part = _part(out.shape, place[0])
+    part = _part(out.shape, dims[0])
     if length > size:
         return {TOKENS: Axis((part,), grid._replace(first=first))}
     return {
@@ -85,8 +85,8 @@ def _part(shape: Shape, dim: int) -> Part:
 
 
 def _dimension(axis: Axis, shape: Shape) -> int | None:
-    found = [dim for dim in range(len(shape)) if axis.parts == (_part(shape, dim),)]
-    return found[0] if len(found) == 1 else None
+    dims = [dim for dim in range(len(shape)) if axis.parts == (_part(shape, dim),)]
+    return dims[0] if len(dims) == 1 else None
 
 
 def _start(tensor: Tensor, view: Tensor, dim: int) -> int:

@@ -1,1 +1,1 @@
-"""One operation: how it is called, and the bias that it adds."""
+"""Operations: recorded calls, the biases that they add, and the table of their facts."""

@@ -1,6 +1,6 @@
-"""Biases b = y − J·x in closed form, for the non-linearities that networks spend their time in.
+"""Biases b = y − J·x in closed form, of the non-linearities that take most of the time.
 
-Each is what ``linearize`` finds numerically, in a third of its time or less.
+Each equals the numerical ``implicit_bias``, in a third of its time or less.
 """
 
 from __future__ import annotations
@@ -13,34 +13,36 @@ from torch import Tensor
 
 from fullgrad_lightning.decomposition.operations.op_call import OpCall
 
-ClosedForm = Callable[[OpCall, int], Tensor]
+Bias = Callable[[OpCall, int], Tensor]  # (frozen call, number of the output) -> b
+FindClosedForm = Callable[[OpCall], Bias | None]  # None where the options of a call allow none
 
 
-def closed_form(call: OpCall) -> ClosedForm | None:
-    """The closed form for a call, if there is one for its options."""
-    if call.autocast[2]:  # operands are not what is computed with
+def silu(call: OpCall) -> Bias | None:
+    return _silu if call.active == (0,) else None
+
+
+def hardswish(call: OpCall) -> Bias | None:
+    return _hardswish if call.active == (0,) else None
+
+
+def gelu(call: OpCall) -> Bias | None:
+    is_exact = call.argument(1, "approximate", "none") == "none"
+    return _gelu if is_exact and call.active == (0,) else None
+
+
+def layer_norm(call: OpCall) -> Bias | None:
+    is_full_precision = call.leaves[0].dtype in (torch.float32, torch.float64)
+    return _layer_norm if is_full_precision and call.active == (0,) else None
+
+
+def attention(call: OpCall) -> Bias | None:
+    """Of ``scaled_dot_product_attention`` without mask, dropout and grouped queries."""
+    options = ((4, "dropout_p"), (5, "is_causal"), (7, "enable_gqa"))
+    if call.argument(3, "attn_mask") is not None or any(call.argument(*o) for o in options):
         return None
-    x = call.leaves[0]
-    if call.op == "scaled_dot_product_attention":
-        given = [call.argument(i, k) for i, k in ((3, "attn_mask"), (4, "dropout_p"))]
-        options = [call.argument(i, k) for i, k in ((5, "is_causal"), (7, "enable_gqa"))]
-        return None if any(given[1:] + options) or given[0] is not None else _attention(call)
-    if call.active != (0,):  # of these, the first operand alone is an activation
-        return None
-    if call.op == "gelu":
-        return _gelu if call.argument(1, "approximate", "none") == "none" else None
-    if call.op == "layer_norm" and x.dtype in (torch.float32, torch.float64):
-        return _layer_norm
-    return _OF_X.get(call.op)
-
-
-def saves_operand(call: OpCall) -> bool:
-    """Whether autograd itself keeps what the call overwrites: no need for another copy."""
-    if not call.in_place or call.op not in ("silu", "hardswish") or call.active != (0,):
-        return False
-    # Under hooks on saved tensors (checkpointing), to look at one is to compute it again.
-    hooks = torch._C._autograd._top_saved_tensors_default_hooks(False)
-    return hooks is None and call.leaves[0]._base is None
+    operands = [call.argument(i, name) for i, name in enumerate(("query", "key", "value"))]
+    all_active = len(call.active) == 3 and all(map(call.is_active, operands))
+    return _attention if all_active else None
 
 
 def _silu(call: OpCall, _output: int) -> Tensor:
@@ -69,25 +71,15 @@ def _layer_norm(call: OpCall, _output: int) -> Tensor:
     return torch.lerp(y, y.new_zeros(()) if beta is None else beta.to(y), rest)
 
 
-def _attention(call: OpCall) -> ClosedForm | None:
+def _attention(call: OpCall, _output: int) -> Tensor:
+    # y = A·v, A = softmax(S). The scores S are of degree two in (q, k): J·x = y + dA·v with
+    # dA = 2A⊙(S − Σ A⊙S), and so b = −dA·v.
     q, k, v = (call.argument(i, name) for i, name in enumerate(("query", "key", "value")))
-    if not all(call.is_active(operand) for operand in (q, k, v)) or len(call.active) != 3:
-        return None
-
-    def bias(call: OpCall, _output: int) -> Tensor:
-        # y = A·v, A = softmax(S). The scores S are of degree two in (q, k): J·x = y + dA·v with
-        # dA = 2A⊙(S − Σ A⊙S), and so b = −dA·v.
-        q, k, v = (call.argument(i, name) for i, name in enumerate(("query", "key", "value")))
-        scale = call.argument(6, "scale")
-        scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
-        scores = (q * scale) @ k.mT
-        weights = torch.softmax(scores, -1)
-        mean = (weights * scores).sum(-1, keepdim=True)
-        minus_change = scores.sub_(mean).mul_(weights).mul_(-2)
-        b: Tensor = minus_change @ v
-        return b
-
-    return bias
-
-
-_OF_X: dict[str, ClosedForm] = {"silu": _silu, "hardswish": _hardswish}
+    scale = call.argument(6, "scale")
+    scale = 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+    scores = (q * scale) @ k.mT
+    weights = torch.softmax(scores, -1)
+    mean = (weights * scores).sum(-1, keepdim=True)
+    minus_change = scores.sub_(mean).mul_(weights).mul_(-2)
+    b: Tensor = minus_change @ v
+    return b

@@ -2,7 +2,7 @@
 
 Three ways, each the fallback of the one before: forward-mode differentiation of that one
 operation; the same with the plain kernels (attention, recurrent layers); differentiating its
-backward pass. Operations that know none of them leave one number per sample, not a tensor.
+backward pass. Operations that support none of them leave one number per sample, not a tensor.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from fullgrad_lightning.decomposition.operations.op_call import OpCall, tensors
+from fullgrad_lightning.decomposition.operations.op_call import OpCall, find_tensors
 
 
 class NotLocalizable(Exception):
-    """An operation offers no Jacobian-vector product: only its vector-Jacobian product is known."""
+    """An operation has no Jacobian-vector product, only a vector-Jacobian product."""
 
 
 def implicit_bias(call: OpCall, output: int) -> Tensor:
@@ -51,16 +51,16 @@ def vector_jacobian_products(
     """The output y again, and this call's own contributions J_iᵀg to each activation's gradient."""
     with torch.enable_grad():
         operands = [a.detach().requires_grad_() for a in call.activations]
-        # Through a clone: an operation may write to its operand, and a leaf does not allow it.
-        y = tensors(call.replay([operand.clone() for operand in operands]))[output]
+        # Through a clone: an operation may write to its operand, which no leaf allows.
+        y = find_tensors(call.replay([operand.clone() for operand in operands]))[output]
         contributions = torch.autograd.grad(y, operands, gradient.to(y.dtype), allow_unused=True)
     return y.detach(), list(contributions)
 
 
 @functools.cache
 def _load_forward_formulas() -> None:
-    # PyTorch compiles some of its formulas when the first dual number is made, and warns of its own
-    # use of TorchScript there; nothing a user could do about it.
+    # PyTorch compiles some of its formulas when the first dual number is made, and warns about its
+    # own use of TorchScript; a user can do nothing about it.
     with suppress(RuntimeError), warnings.catch_warnings(), forward_ad.dual_level():
         warnings.simplefilter("ignore")
         forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
@@ -77,9 +77,9 @@ def _forward_mode(
             forward_ad.make_dual(value.detach(), direction)
             for value, direction in zip(call.activations, directions, strict=True)
         ]
-        dual = tensors(call.replay(duals))[output]
+        dual = find_tensors(call.replay(duals))[output]
         y, jvp = forward_ad.unpack_dual(dual)
-        # No tangent and no error: the operation has no formula, and says nothing.
+        # A tangent of None, without an error, means that the operation has no formula.
         return y.detach(), jvp
 
 
@@ -96,7 +96,7 @@ def _double_backward(
     # J·v is the derivative of Jᵀu with respect to u, in the direction v.
     with torch.enable_grad(), _plain_kernels():
         operands = [a.detach().requires_grad_() for a in call.activations]
-        y = tensors(call.replay([operand.clone() for operand in operands]))[output]
+        y = find_tensors(call.replay([operand.clone() for operand in operands]))[output]
         u = torch.zeros_like(y, requires_grad=True)
         pulled = torch.autograd.grad(y, operands, u, create_graph=True, allow_unused=True)
         used = [(p, v) for p, v in zip(pulled, directions, strict=True) if p is not None]

@@ -1,4 +1,4 @@
-"""Which nodes of the autograd graph descend from the network's input, and which nobody saw."""
+"""Tracks which autograd nodes depend on the input, and which no traced call made."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 Node = Any  # torch.autograd.graph.Node; its C++ subclasses are not typed
 Edge = tuple[Node, int]
 
-# Views that autograd makes anew, on its own, after an in-place operation on what they show.
+# Views that autograd makes again by itself after an in-place operation on their base.
 _VIEWS = frozenset(
     f"{name}Backward0"
     for name in (
@@ -31,21 +31,21 @@ class ActivationGraph:
 
     def __init__(self, root: Node) -> None:
         self._descends: dict[Node, bool] = {root: True}
-        self.unseen: list[Node] = []
+        self.untraced: list[Node] = []
 
     def descends(self, tensor: Tensor) -> bool:
-        """Whether a tensor was computed from the input; nodes met for the first time are unseen."""
-        return self._explore(tensor.grad_fn, seen=False)
+        """Returns whether a tensor was computed from the input; new nodes count as untraced."""
+        return self._explore(tensor.grad_fn, traced=False)
 
-    def claim(self, tensor: Tensor) -> bool:
-        """Like ``descends``, for the fresh output of a call that was watched."""
-        return self._explore(tensor.grad_fn, seen=True)
+    def mark_traced(self, tensor: Tensor) -> bool:
+        """Like ``descends``, for the fresh output of a traced call."""
+        return self._explore(tensor.grad_fn, traced=True)
 
-    def _explore(self, node: Node | None, seen: bool) -> bool:
+    def _explore(self, node: Node | None, traced: bool) -> bool:
         if node is None:
             return False
-        if (known := self._descends.get(node)) is not None:
-            return known
+        if (descends := self._descends.get(node)) is not None:
+            return descends
         stack = [node]
         while stack:
             top = stack[-1]
@@ -58,16 +58,16 @@ class ActivationGraph:
             if top in self._descends:
                 continue
             self._descends[top] = any(self._descends[parent] for parent in parents)
-            if self._descends[top] and not seen:
-                self.unseen.append(top)
+            if self._descends[top] and not traced:
+                self.untraced.append(top)
         return self._descends[node]
 
 
 def is_view(node: Node) -> bool:
-    """Whether a node is of a kind that autograd makes on its own; a view has no bias."""
+    """Returns whether a node is a view that autograd may make by itself; a view has no bias."""
     return node.name() in _VIEWS
 
 
-def edge_of(tensor: Tensor) -> Edge:
-    """Node and output number that a tensor's gradient arrives at."""
+def gradient_edge(tensor: Tensor) -> Edge:
+    """The node and output number at which a tensor's gradient arrives."""
     return tensor.grad_fn, tensor.output_nr

@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes.axis import SAMPLE, Operand, cut, dimension_of
+from fullgrad_lightning.decomposition.axes.axis import (
+    SAMPLE,
+    Operand,
+    locate_part,
+    split_by_dimension,
+)
 from fullgrad_lightning.decomposition.operations.op_call import OpCall
 
 
@@ -17,9 +22,9 @@ def refuse_batch_statistics(call: OpCall, operands: Sequence[Operand]) -> None:
     x, axis = operands[0].tensor, operands[0].axes.get(SAMPLE)
     if axis is not None and axis.size == 1:
         return
-    parts = (axis and cut(axis, x.shape)) or []
-    places = [dimension_of(part, x.shape) for part in parts]
-    if not places or any(place is None or place[0] != 1 for place in places):
+    parts = (axis and split_by_dimension(axis, x.shape)) or []
+    locations = [locate_part(part, x.shape) for part in parts]
+    if not locations or any(location is None or location[0] != 1 for location in locations):
         # Only a batch folded into the channels is not coupled.
         raise ValueError(
             "The samples of this batch are coupled: a batch norm without running statistics "
@@ -30,8 +35,8 @@ def refuse_batch_statistics(call: OpCall, operands: Sequence[Operand]) -> None:
         )
 
 
-def mend_batch_norm_backward(x: Tensor, out: Tensor) -> None:
-    """Hands a contiguous gradient to the backward pass of ``out = batch_norm(x)``."""
+def make_gradient_contiguous(x: Tensor, out: Tensor) -> None:
+    """Makes the gradient contiguous that reaches the backward pass of ``out = batch_norm(x)``."""
     # On the CPU, PyTorch's backward of eval-mode batch norm is wrong for one contiguous sample when
     # the gradient arrives channels-last with a degenerate batch stride: docs/residual.md.
     if x.shape[0] == 1 and x.is_contiguous():

@@ -1,6 +1,6 @@
-"""Biases of what nobody saw: custom autograd Functions, scripted or otherwise opaque regions.
+"""Biases of opaque regions (custom autograd Functions, TorchScript), which no tracer observes.
 
-Their nodes are found in the autograd graph. Of each region one number per sample is known,
+Their nodes are found in the autograd graph. Each region has one number per sample,
 Σ⟨g, y⟩ over the values y that leave it minus Σ⟨J_iᵀg, x_i⟩ over those that enter it, where J_iᵀg is
 the region's own contribution to the gradient of x_i. It is counted and marked ``not_localized``.
 """
@@ -19,25 +19,25 @@ from fullgrad_lightning.decomposition.tracing.pending_bias import inner_product
 from fullgrad_lightning.decomposition.tracing.sites import Site
 from fullgrad_lightning.decomposition.tracing.tracer import Tracer
 
-Kept = tuple[Tensor, Axis | None]  # a value, and where it holds the samples
+Kept = tuple[Tensor, Axis | None]  # a value and its sample axis
 Deliver = Callable[[Site, Tensor], None]
 
 
 def hook_opaque_regions(tracer: Tracer, deliver: Deliver) -> Callable[[], None]:
-    """Prepares the backward pass to tell the biases of unseen regions.
+    """Hooks the nodes of opaque regions for the backward pass.
 
     Returns:
-        To be called after the backward pass: hands on each term, (N,), with its site.
+        A function to call after the backward pass: delivers each term, (N,), with its site.
 
     Raises:
         ValueError: A reentrant checkpoint, which no gradient for the input can be taken through.
     """
-    _refuse_reentrant_checkpoint(tracer.graph.unseen)
+    _refuse_reentrant_checkpoint(tracer.graph.untraced)
     leaving: defaultdict[Node, dict[int, Kept]] = defaultdict(dict)
     for node, number in tracer.values:
-        leaving[node][number] = tracer.kept((node, number))
+        leaving[node][number] = tracer.kept_value((node, number))
     finishers = [
-        _watch_region(region, leaving, tracer, deliver)
+        _hook_region(region, leaving, tracer, deliver)
         for region in _regions(tracer)
         if not all(is_view(node) for node in region)
     ]
@@ -59,9 +59,9 @@ def _refuse_reentrant_checkpoint(nodes: list[Node]) -> None:
 
 
 def _regions(tracer: Tracer) -> list[list[Node]]:
-    """Unseen nodes, those together between which a value was never seen."""
+    """Untraced nodes, grouped where no traced value lies between them."""
     region_of: dict[Node, list[Node]] = {}
-    for node in tracer.graph.unseen:
+    for node in tracer.graph.untraced:
         merged = [node]
         for edge in node.next_functions:
             neighbour = region_of.get(edge[0])
@@ -73,14 +73,14 @@ def _regions(tracer: Tracer) -> list[list[Node]]:
     return list({id(region): region for region in region_of.values()}.values())
 
 
-def _watch_region(
+def _hook_region(
     region: list[Node],
     leaving: Mapping[Node, dict[int, Kept]],
     tracer: Tracer,
     deliver: Deliver,
 ) -> Callable[[], None]:
     op = region[-1].name().removesuffix("Backward0").removesuffix("Backward")
-    scope = tracer.scope_of_unseen[region[-1]]
+    scope = tracer.scope_of_untraced[region[-1]]
     terms: list[Tensor] = []
 
     def add(sign: int, gradients: tuple[Tensor | None, ...], kept: dict[int, Kept]) -> None:
@@ -90,15 +90,15 @@ def _watch_region(
                 with torch.no_grad():
                     terms.append(sign * inner_product(gradient, value, sample_axis))
 
-    def watch(leaving: dict[int, Kept], entering: dict[int, Kept], node: Node) -> None:
+    def hook(leaving: dict[int, Kept], entering: dict[int, Kept], node: Node) -> None:
         node.register_prehook(lambda gradients: add(1, gradients, leaving))
         node.register_hook(lambda gradients, _: add(-1, gradients, entering))
 
     for node in region:
         # The hooks are given values, not nodes: a node that held itself would never be freed.
         inputs = enumerate(node.next_functions)
-        entering = {i: tracer.kept(edge) for i, edge in inputs if edge in tracer.values}
-        watch(leaving.get(node, {}), entering, node)
+        entering = {i: tracer.kept_value(edge) for i, edge in inputs if edge in tracer.values}
+        hook(leaving.get(node, {}), entering, node)
 
     def finish() -> None:
         if terms:

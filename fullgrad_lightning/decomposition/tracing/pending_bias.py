@@ -1,4 +1,4 @@
-"""Biases between the forward pass, which fixes them, and the backward pass, which asks for them."""
+"""Biases that the forward pass determines and the backward pass computes, once needed."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from fullgrad_lightning.decomposition.operations.linearization import (
     NotLocalizable,
     vector_jacobian_products,
 )
-from fullgrad_lightning.decomposition.operations.op_call import OpCall, memory_of
+from fullgrad_lightning.decomposition.operations.op_call import OpCall, get_storage_id
 from fullgrad_lightning.decomposition.tracing.autograd_graph import Node
 from fullgrad_lightning.decomposition.tracing.sites import Site
 
 
 class SampleAxisLost(Exception):
-    """Which values belong to which sample could not be followed: decompose one at a time."""
+    """The sample axis of a value could not be followed: samples must be decomposed one by one."""
 
 
 class PendingBias:
-    """One output of one call, and how to get its bias b when the gradient arrives.
+    """The bias b of one output of one call, computed when the gradient arrives.
 
     Args:
-        site: Where this is.
+        site: The site.
         rule: The bias rule of the call.
-        call: The frozen call; ``None`` if the rule does not need it.
+        call: A snapshot of the call; ``None`` if the rule does not need it.
         output: The number of the output.
         operands: The activations of the call and their axes.
-        out: The output itself, of which only the node is remembered.
+        out: The output itself, of which only the node is kept.
     """
 
     def __init__(
@@ -48,50 +48,67 @@ class PendingBias:
         self._rule, self._call, self._output = rule, call, output
         self._axes = [operand.axes for operand in operands]
         self._settled: Tensor | None = None
+        self._keeps_bias = False
+        self._kept_bias: Tensor | None = None
         # The gradient of an in-place write through a view arrives at the base that was written to.
         # So does that of an output that is a view of something made inside the call, once an
         # in-place operation follows (instance norm and ReLU).
         base = out._base
         if base is not None and call is not None and not call.in_place:
-            known = {memory_of(operand.tensor) for operand in operands}
-            base = None if memory_of(base) in known else base
+            storages = {get_storage_id(operand.tensor) for operand in operands}
+            base = None if get_storage_id(base) in storages else base
         owner = out if base is None else base
         assert owner.grad_fn is not None
         self._node: Node | None = owner.grad_fn
         self._output_nr = owner.output_nr
-        self._window = None if base is None else BaseView(out, base)
+        self._base_view = None if base is None else BaseView(out, base)
 
     @property
     def call(self) -> OpCall | None:
         return self._call
 
-    def when_gradient_arrives(self, receive: Callable[[PendingBias, Tensor], None]) -> None:
+    def on_gradient(self, receive: Callable[[PendingBias, Tensor], None]) -> None:
         """Calls ``receive(self, ∂f/∂y)`` during the backward pass, if a gradient arrives at all."""
 
         def hook(grads: tuple[Tensor | None, ...]) -> None:
             gradient = grads[self._output_nr]
             if gradient is not None:
                 with torch.no_grad():
-                    receive(self, gradient if self._window is None else self._window(gradient))
-            self._call = self._settled = None  # reduced: let go
+                    receive(
+                        self, gradient if self._base_view is None else self._base_view(gradient)
+                    )
+            self._call = self._settled = self._kept_bias = None  # release them
 
-        # The node will hold the hook, and the hook this record: a record that went on holding the
-        # node would keep the whole graph, in a cycle through C++ that no collector sees.
+        # The node will hold the hook, and the hook this object: if the object kept the node, the
+        # whole graph would stay alive, in a cycle through C++ that no collector sees.
         node, self._node = self._node, None
         assert node is not None
         node.register_prehook(hook)
+
+    def keep_bias(self) -> None:
+        """Keeps b, once computed, until ``receive`` returns: several handlers will use it."""
+        self._keeps_bias = True
 
     def bias(self, gradient: Tensor) -> Tensor:
         """b, broadcastable to the gradient, and 0 wherever the gradient is 0.
 
         Raises:
-            NotLocalizable: Only ``unlocalized_term`` can be had.
+            NotLocalizable: Only ``unlocalized_term`` is available.
         """
+        if self._kept_bias is not None:
+            return self._kept_bias
         b = self._settled
         if b is None:
             assert self._call is not None or self._rule.keeps == "shapes"
             b = self._rule.bias(self._call, self._output)  # type: ignore[arg-type]
-        return b if self._rule.finite else torch.where(gradient == 0, 0, b)
+        b = b if self._rule.finite else torch.where(gradient == 0, 0, b)
+        if self._keeps_bias:
+            self._kept_bias = b
+        return b
+
+    def bias_gradient(self, gradient: Tensor) -> Tensor:
+        """f^b = g ⊙ b, broadcastable to the gradient; of complex tensors Re(conj(g) ⊙ b)."""
+        return real_product(gradient, self.bias(gradient))
 
     def unlocalized_term(self, gradient: Tensor) -> Tensor:
         """⟨g, y⟩ − Σ⟨J_iᵀg, x_i⟩ per sample, (N,), of a call that has no Jacobian-vector product.
@@ -102,13 +119,14 @@ class PendingBias:
         assert self._call is not None
         y, contributions = vector_jacobian_products(self._call, self._output, gradient)
         term = inner_product(gradient, y, self.site.sample_axis)
-        for x, axes, own in zip(self._call.activations, self._axes, contributions, strict=True):
-            if own is not None:
-                term = term - inner_product(own, x, axes.get(SAMPLE))
+        operands = zip(self._call.activations, self._axes, contributions, strict=True)
+        for x, axes, contribution in operands:
+            if contribution is not None:
+                term = term - inner_product(contribution, x, axes.get(SAMPLE))
         return term
 
     def settle(self) -> None:
-        """Computes the bias now: what it depends on is about to be overwritten."""
+        """Computes the bias now, before the values that it depends on are overwritten."""
         call = self._call
         if self._settled is not None or call is None or self._rule.settled:
             return
@@ -116,50 +134,50 @@ class PendingBias:
             self._settled = self._rule.bias(call, self._output).clone()
             self._call = None
         except NotLocalizable:
-            self._call = call.frozen(keep_values=True, copy=True)
+            self._call = call.snapshot(keep_values=True, copy=True)
 
-    def storages(self) -> set[int]:
-        """The memory that the bias depends on."""
+    def storage_ids(self) -> set[int]:
+        """The memory on which the bias depends."""
         leaves = () if self._call is None or self._rule.settled else self._call.leaves
-        found = {memory_of(leaf) for leaf in leaves if isinstance(leaf, Tensor)}
-        return {memory for memory in found if memory is not None}
+        storage_ids = (get_storage_id(leaf) for leaf in leaves if isinstance(leaf, Tensor))
+        return {storage_id for storage_id in storage_ids if storage_id is not None}
 
 
 class InPlaceGuard:
-    """Records by the memory they depend on, so that in-place operations can be seen coming."""
+    """Computes pending biases just before an in-place operation overwrites what they depend on."""
 
     def __init__(self) -> None:
         self._by_storage: defaultdict[int, list[PendingBias]] = defaultdict(list)
 
-    def add(self, record: PendingBias) -> None:
-        for storage in record.storages():
-            self._by_storage[storage].append(record)
+    def add(self, pending: PendingBias) -> None:
+        for storage_id in pending.storage_ids():
+            self._by_storage[storage_id].append(pending)
 
     def settle(self, tensor: Tensor) -> None:
-        """Settles what depends on a tensor that is about to be modified."""
-        memory = memory_of(tensor)
-        if memory is not None:
-            for record in self._by_storage.pop(memory, ()):
-                record.settle()
+        """Settles the biases that depend on a tensor that is about to be modified."""
+        storage_id = get_storage_id(tensor)
+        if storage_id is not None:
+            for pending in self._by_storage.pop(storage_id, ()):
+                pending.settle()
 
 
 def inner_product(gradient: Tensor, values: Tensor, sample_axis: Axis | None) -> Tensor:
     """⟨gradient, values⟩ per sample, (N,), in float64; of complex tensors the real part."""
-    return per_sample(pairing(gradient, values), sample_axis)
+    return per_sample(real_product(gradient, values), sample_axis)
 
 
 def per_sample(values: Tensor, sample_axis: Axis | None) -> Tensor:
     """Sums per sample, (N,), in float64.
 
     Raises:
-        SampleAxisLost: It is not known which values belong to which sample.
+        SampleAxisLost: The sample axis is unknown.
     """
     if sample_axis is None:
         raise SampleAxisLost
     return sum_per_sample(values, sample_axis)
 
 
-def pairing(gradient: Tensor, values: Tensor) -> Tensor:
+def real_product(gradient: Tensor, values: Tensor) -> Tensor:
     """The elementwise product whose sum is the inner product: Re(conj(gradient)·values)."""
     if gradient.dtype in (torch.bfloat16, torch.float16):
         gradient = gradient.float()
@@ -169,7 +187,7 @@ def pairing(gradient: Tensor, values: Tensor) -> Tensor:
 
 
 class BaseView:
-    """The part of a base tensor that one of its views shows."""
+    """The region of a base tensor that one of its views covers."""
 
     def __init__(self, view: Tensor, base: Tensor) -> None:
         self._real = base.is_complex() and not view.is_complex()
@@ -179,16 +197,16 @@ class BaseView:
         self._base_shape, self._base_strides = base.shape, base.stride()
 
     def __call__(self, values: Tensor) -> Tensor:
-        """That part of ``values``, which are shaped like the base."""
+        """The region of ``values``, which are shaped like the base."""
         values = self._units(values)
         if values.stride() != self._base_strides:
-            # Only if it is laid out in memory as the base is, the view's geometry applies.
+            # The view's strides apply only to values that are laid out in memory as the base is.
             values = values.new_empty_strided(self._base_shape, self._base_strides).copy_(values)
         offset = values.storage_offset() + self._offset
         return values.as_strided(self._shape, self._strides, offset)
 
     def outside(self, values: Tensor) -> Tensor:
-        """``values``, shaped like the base, with that part set to zero."""
+        """``values``, shaped like the base, with that region set to zero."""
         rest = self._units(values)
         rest = rest.new_empty_strided(self._base_shape, self._base_strides).copy_(rest)
         rest.as_strided(self._shape, self._strides, self._offset).zero_()

@@ -1,4 +1,4 @@
-"""What a site of the decomposition is, and how it gets its name."""
+"""Sites of the decomposition, and their names."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Site:
         name: Path of the module, plus the operation when it is not the module itself
             (``layer1.0.bn2``, ``layer1.0.add``, ``features.denseblock1.cat#2``).
         op: The operation (``conv2d``, ``batch_norm``, ``gelu``, …).
-        kind: Where the bias comes from. ``parameter`` and ``normalization`` hold the biases of
+        kind: The origin of the bias. ``parameter`` and ``normalization`` hold the biases of
             convolutions, linear maps and norms; ``nonlinearity`` and ``product`` are implicit;
             ``constant`` is an added or inserted constant; ``not_localized`` is a bias known only
             as one number per sample.
-        layout: How the values lie on the image; ``None`` if they do not (vectors, attention
-            scores, windows, 1×1 maps).
+        layout: The arrangement of the values on the image; ``None`` if there is none (vectors,
+            attention scores, windows, 1×1 maps).
         shape: Shape of the values.
         position: Rank in the order of execution.
-        sample_axis: Where the values hold the batch; ``None`` if that could not be followed.
+        sample_axis: The batch axis of the values; ``None`` if it could not be followed.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Site:
 
     @property
     def spatial(self) -> Spatial | None:
-        """``"NCHW"``, ``"NHWC"`` or ``"tokens"``; ``None`` for what is not on the image."""
+        """``"NCHW"``, ``"NHWC"`` or ``"tokens"``; ``None`` for values that are not on the image."""
         return self.layout.name if self.layout else None
 
-    def without_place(self) -> Site:
-        """The same site, of which only one number per sample is known."""
+    def not_localized(self) -> Site:
+        """The same site, with one number per sample in place of a tensor."""
         return replace(self, kind="not_localized", layout=None)
 
 
@@ -58,7 +58,7 @@ class SiteNames:
         self._uses: Counter[str] = Counter()
 
     def name(self, path: str, module: nn.Module | None, op: str) -> str:
-        if module is not None and path and is_the_module_itself(module, op):
+        if module is not None and path and is_operation_of_module(module, op):
             base = path
         else:
             base = f"{path}.{op}" if path else op
@@ -66,18 +66,18 @@ class SiteNames:
         return base if self._uses[base] == 1 else f"{base}#{self._uses[base]}"
 
 
-def is_the_module_itself(module: nn.Module, op: str) -> bool:
-    """Whether ``op`` is what ``module`` is: ``conv2d`` of a Conv2d, ``gelu`` of a GELU."""
+def is_operation_of_module(module: nn.Module, op: str) -> bool:
+    """Returns whether ``op`` is all that ``module`` does: ``conv2d`` of Conv2d, ``gelu`` of GELU."""
     if module._modules and set(module._modules) - {"parametrizations"}:
         return False
-    return _bare(op) in _class_names(type(module).__mro__)
+    return _normalize(op) in _class_names(type(module).__mro__)
 
 
 @functools.cache
 def _class_names(classes: tuple[type, ...]) -> frozenset[str]:
-    return frozenset(_bare(cls.__name__) for cls in classes)
+    return frozenset(_normalize(cls.__name__) for cls in classes)
 
 
 @functools.cache
-def _bare(name: str) -> str:
+def _normalize(name: str) -> str:
     return re.sub(r"\d+d?$", "", name.lower().replace("_", ""))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from fullgrad_lightning.decomposition import isolate_model
-from fullgrad_lightning.decomposition.operations.op_call import tensors
+from fullgrad_lightning.decomposition.operations.op_call import find_tensors
 
 
 def layers_from_output(model: nn.Module, x: Tensor) -> list[str]:
@@ -88,7 +88,7 @@ class _Uses(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if getattr(func, "__name__", "") != "__get__":  # of .shape and .dtype nothing depends
-            for operand in tensors((args, kwargs)):
+            for operand in find_tensors((args, kwargs)):
                 if id(operand) in self.owners:
                     self.used(self.owners[id(operand)])
         return func(*args, **kwargs)

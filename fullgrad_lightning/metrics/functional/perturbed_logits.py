@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, isolate_model
-from fullgrad_lightning.decomposition.target import describe, validate_target
+from fullgrad_lightning.decomposition.target import validate_target
 from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.masking.selection import PixelSelection
+from fullgrad_lightning.utilities.describe import describe
 
 ClassTarget = None | int | Tensor  # the top class of the clean image, an index, or indices (N,)
 
