@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from fullgrad_lightning.decomposition.bias_gradients import (
     stream_bias_gradients,
     whole_or_one_by_one,
 )
-from fullgrad_lightning.saliency.base import map_dtype, validate_images
+from fullgrad_lightning.saliency.base import SaliencyMethod, map_dtype, validate_images
 from fullgrad_lightning.saliency.coverage import coverage
 from fullgrad_lightning.saliency.map_accumulator import (
     MapAccumulator,
@@ -21,12 +21,15 @@ from fullgrad_lightning.saliency.map_accumulator import (
     Sites,
 )
 from fullgrad_lightning.saliency.postprocess import RELEASED, Postprocess, get_postprocess
+from fullgrad_lightning.saliency.registry import register_saliency_method
+from fullgrad_lightning.utilities.checks import check_choice
 
 Interpolation = Literal["bilinear", "bicubic"]
 
 
+@register_saliency_method("fullgrad")
 @dataclass(frozen=True)
-class FullGrad:
+class FullGrad(SaliencyMethod):
     """S_f(x) = ψ(∇ₓf ⊙ x) + Σ_l Σ_{c∈l} ψ(f^b_{l,c}) (Srinivas & Fleuret 2019, equation 2).
 
     One forward and one backward pass; each bias-gradient is reduced as it appears. A map is never
@@ -57,6 +60,8 @@ class FullGrad:
         torch.Size([5, 1, 8, 8])
     """
 
+    isolates_model: ClassVar[bool] = False  # each pass of the decomposition does
+
     postprocess: str | Postprocess = "paper"
     sites: Sites | None = None
     interpolation: Interpolation = "bilinear"
@@ -70,26 +75,13 @@ class FullGrad:
             ("interpolation", ("bilinear", "bicubic")),
             ("multiply_by_input", (True, False)),
         ):
-            if (came := getattr(self, name)) not in allowed:
-                raise ValueError(f"{name} must be one of {allowed}, got {came!r}.")
+            check_choice(name, getattr(self, name), allowed)
         if self.placement is not None and not callable(self.placement):
             raise TypeError("placement must be a callable (site, values) -> (N, C, h, w) or None.")
 
-    def __call__(
-        self, model: Model, x: Tensor, target: Target = None, *, sample_ids: Tensor | None = None
+    def _attribute(
+        self, model: Model, x: Tensor, target: Target, sample_ids: Tensor | None
     ) -> Tensor:
-        """Saliency maps, (N, 1, H, W), float32 (float64 if x is).
-
-        Args:
-            model: Any differentiable network, run in eval mode and left as it was.
-            x: (N, C, H, W).
-            target: As in ``full_gradients``.
-            sample_ids: Not needed: nothing is random here.
-
-        Raises:
-            TypeError, ValueError: As ``full_gradients``.
-        """
-        model = validate_images(model, x, target)
         return whole_or_one_by_one(self._maps, torch.cat, model, x, target)
 
     def coverage(self, model: Model, x: Tensor, target: Target = None) -> Tensor:

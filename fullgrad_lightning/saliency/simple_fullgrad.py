@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from fullgrad_lightning.saliency.fullgrad import FullGrad
 from fullgrad_lightning.saliency.map_accumulator import MapAccumulator, Sites
 from fullgrad_lightning.saliency.postprocess import Postprocess
+from fullgrad_lightning.saliency.registry import register_saliency_method
 
 
+@register_saliency_method("simple_fullgrad")
 @dataclass(frozen=True)
 class SimpleFullGrad(FullGrad):
     """FullGrad with the gradients of intermediate features instead of bias-gradients.

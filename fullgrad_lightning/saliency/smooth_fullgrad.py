@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, Target
 from fullgrad_lightning.decomposition.bias_gradients import stream_bias_gradients
+from fullgrad_lightning.decomposition.target import select_target
 from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, SampleAxisLost
-from fullgrad_lightning.saliency.base import (
-    index_target,
-    noise_options,
-    positive_integer,
-    resolve_target,
-    validate_images,
-)
-from fullgrad_lightning.saliency.draws import gaussian_noise, noise_scale, sample_ids_of
+from fullgrad_lightning.saliency.base import index_target
 from fullgrad_lightning.saliency.fullgrad import FullGrad
 from fullgrad_lightning.saliency.map_accumulator import MapAccumulator
+from fullgrad_lightning.saliency.noise import (
+    check_noise_options,
+    gaussian_noise,
+    noise_scale,
+    resolve_sample_ids,
+)
+from fullgrad_lightning.saliency.registry import register_saliency_method
 
 
+@register_saliency_method("smooth_fullgrad")
 @dataclass(frozen=True)
 class SmoothFullGrad(FullGrad):
     """FullGrad of site maps that were averaged, signed, over noisy copies, before ψ.
@@ -39,6 +42,8 @@ class SmoothFullGrad(FullGrad):
         internal_batch_size: The most noisy copies that run at once: what bounds the memory.
     """
 
+    fixes_target: ClassVar[bool] = True
+
     n_samples: int = 25
     noise_level: float = 0.15
     seed: int = 0
@@ -46,25 +51,20 @@ class SmoothFullGrad(FullGrad):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        noise_options(self.n_samples, self.noise_level, self.seed)
-        positive_integer("internal_batch_size", self.internal_batch_size)
+        check_noise_options(self.n_samples, self.noise_level, self.seed, self.internal_batch_size)
 
-    def __call__(
-        self, model: Model, x: Tensor, target: Target = None, *, sample_ids: Tensor | None = None
+    def _attribute(
+        self, model: Model, x: Tensor, target: Target, sample_ids: Tensor | None
     ) -> Tensor:
-        """As ``FullGrad``; the noise of a sample depends on its id, see ``SaliencyMethod``."""
-        model = validate_images(model, x, target)
-        ids = sample_ids_of(x, sample_ids)
-        target = resolve_target(model, x, target)
+        ids = resolve_sample_ids(x, sample_ids)
         return torch.cat([self._map(model, x, target, i, ids[i]) for i in range(x.shape[0])])
 
     def _map(self, model: Model, x: Tensor, target: Target, i: int, sample_id: int) -> Tensor:
-        clean = x[i].detach()
-        target = index_target(target, torch.tensor([i]))
+        target = select_target(target, i)
         try:
-            return self._averaged(model, clean, target, sample_id, self.internal_batch_size)
+            return self._averaged(model, x[i], target, sample_id, self.internal_batch_size)
         except SampleAxisLost:
-            return self._averaged(model, clean, target, sample_id, 1)
+            return self._averaged(model, x[i], target, sample_id, 1)
 
     def _averaged(
         self, model: Model, clean: Tensor, target: Target, sample_id: int, at_once: int
