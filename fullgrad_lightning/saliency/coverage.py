@@ -12,8 +12,8 @@ from fullgrad_lightning.decomposition.bias_gradients import (
     stream_bias_gradients,
     whole_or_one_by_one,
 )
-from fullgrad_lightning.decomposition.operations.bias_rules import Kind
-from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, pairing, per_sample
+from fullgrad_lightning.decomposition.handlers import BiasGradientHandler
+from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, per_sample
 from fullgrad_lightning.saliency.map_accumulator import (
     Placement,
     Sites,
@@ -38,18 +38,15 @@ def coverage(
 
 
 @dataclass
-class _Shares:
+class _Shares(BiasGradientHandler):
     sites: Sites
     placement: Placement
     placed: list[Tensor] = field(default_factory=list)
     total: list[Tensor] = field(default_factory=list)
 
-    def wants(self, op: str, kind: Kind) -> bool:
-        return True
-
     def receive(self, record: PendingBias, gradient: Tensor) -> None:
         site = record.site
-        sizes = pairing(gradient, record.bias(gradient)).expand_as(gradient).abs()
+        sizes = record.bias_gradient(gradient).expand_as(gradient).abs()
         self.total.append(per_sample(sizes, site.sample_axis))
         if self.sites == "all" or is_bias_site(site.op, site.kind):
             on_image = self.placement(site, sizes)

@@ -14,12 +14,8 @@ from fullgrad_lightning.decomposition.bias_gradients import (
     stream_bias_gradients,
     whole_or_one_by_one,
 )
-from fullgrad_lightning.decomposition.operations.bias_rules import Kind
-from fullgrad_lightning.decomposition.tracing.pending_bias import (
-    PendingBias,
-    SampleAxisLost,
-    pairing,
-)
+from fullgrad_lightning.decomposition.handlers import BiasGradientHandler
+from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias
 from fullgrad_lightning.saliency.base import validate_images
 from fullgrad_lightning.saliency.map_accumulator import (
     Placement,
@@ -87,22 +83,17 @@ def layer_maps(
 
 
 @dataclass
-class _Maps:
+class _Maps(BiasGradientHandler):
     postprocess: Postprocess
     per_neuron: bool
     placement: Placement
     maps: dict[Site, Tensor] = field(default_factory=dict)
     scratch: WorkBuffer = field(default_factory=WorkBuffer)
 
-    def wants(self, op: str, kind: Kind) -> bool:
-        return True
-
     def receive(self, record: PendingBias, gradient: Tensor) -> None:
-        if record.site.sample_axis is None:
-            raise SampleAxisLost  # alone, each sample finds its place
         if record.site.layout is None and self.placement is place_on_image:
             return
-        values = self.placement(record.site, pairing(gradient, record.bias(gradient)))
+        values = self.placement(record.site, record.bias_gradient(gradient))
         if values is None:
             return
         n, c = values.shape[:2]
@@ -110,9 +101,6 @@ class _Maps:
             values = values.reshape(n * c, 1, *values.shape[2:])
         site_map = postprocessed(self.postprocess, values, None, self.scratch)
         self.maps[record.site] = site_map.reshape(n, -1, *site_map.shape[2:])
-
-    def receive_unlocalized(self, site: Site, term: Tensor) -> None:
-        pass  # has no place on the image
 
 
 def _join(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

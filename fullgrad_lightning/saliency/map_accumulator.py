@@ -10,12 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from fullgrad_lightning.decomposition import Site
+from fullgrad_lightning.decomposition.handlers import BiasGradientHandler
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind
-from fullgrad_lightning.decomposition.tracing.pending_bias import (
-    PendingBias,
-    SampleAxisLost,
-    pairing,
-)
+from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias
 from fullgrad_lightning.saliency.postprocess import Postprocess, Preset
 from fullgrad_lightning.saliency.tensor_chunks import WorkBuffer
 
@@ -39,7 +36,7 @@ def place_on_image(site: Site, values: Tensor) -> Tensor | None:
 
 
 @dataclass
-class MapAccumulator:
+class MapAccumulator(BiasGradientHandler):
     """Consumer that reduces each bias-gradient to a map and adds up those of one resolution.
 
     Args:
@@ -62,8 +59,6 @@ class MapAccumulator:
         return self.sites == "all" or is_bias_site(op, kind)
 
     def receive(self, record: PendingBias, gradient: Tensor) -> None:
-        if record.site.sample_axis is None:
-            raise SampleAxisLost  # alone, each sample finds its place
         if self.placement is None:
             fold = self.fold(record.site)
             if fold is None:
@@ -78,9 +73,6 @@ class MapAccumulator:
         placed = self.placed(record, gradient)
         if placed is not None:
             self.add(placed)
-
-    def receive_unlocalized(self, site: Site, term: Tensor) -> None:
-        pass  # one number per sample has no place on the image
 
     def fold(self, site: Site) -> Callable[[Tensor], Tensor] | None:
         """How values of a site are seen as (N, C, h, w), if they lie on the image."""
@@ -125,7 +117,7 @@ class MapAccumulator:
         return psi.finish(total) if isinstance(psi, Preset) else total
 
     def _values(self, record: PendingBias, gradient: Tensor) -> Tensor:
-        return pairing(gradient, record.bias(gradient)) if self.use_bias else gradient
+        return record.bias_gradient(gradient) if self.use_bias else gradient
 
 
 def postprocessed(

@@ -92,8 +92,6 @@ class _Average(MapAccumulator):
     means: dict[str, Tensor] = field(default_factory=dict)
 
     def receive(self, record: PendingBias, gradient: Tensor) -> None:
-        if record.site.sample_axis is None:
-            raise SampleAxisLost
         values = self.placed(record, gradient)
         if values is None:
             return
