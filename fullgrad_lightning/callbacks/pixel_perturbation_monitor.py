@@ -22,8 +22,8 @@ from fullgrad_lightning.callbacks.fullgrad_monitor.state import is_due
 from fullgrad_lightning.masking.fills import Fill
 from fullgrad_lightning.masking.selection import Order
 from fullgrad_lightning.metrics import PixelPerturbation
-from fullgrad_lightning.saliency.base import positive_integer
 from fullgrad_lightning.saliency.registry import saliency_method
+from fullgrad_lightning.utilities.checks import check_int
 
 
 class PixelPerturbationMonitor(pl.Callback):
@@ -84,8 +84,8 @@ class PixelPerturbationMonitor(pl.Callback):
         batch_size: int = 64,
         dataloader_idx: int = 0,
     ) -> None:
-        positive_integer("num_samples", num_samples)
-        positive_integer("every_n_epochs", every_n_epochs)
+        check_int("num_samples", num_samples, 1)
+        check_int("every_n_epochs", every_n_epochs, 1)
         loader_option(dataloader_idx)
         self.method = saliency_method(method, **(method_options or {}))
         self.num_samples, self.every_n_epochs = num_samples, every_n_epochs

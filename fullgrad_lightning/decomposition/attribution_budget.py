@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,9 +16,14 @@ from fullgrad_lightning.decomposition.bias_gradients import (
     whole_or_one_by_one,
 )
 from fullgrad_lightning.decomposition.completeness import report_incompleteness
+from fullgrad_lightning.decomposition.handlers import BiasGradientHandler
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind
 from fullgrad_lightning.decomposition.target import Target
-from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, inner_product
+from fullgrad_lightning.decomposition.tracing.pending_bias import (
+    PendingBias,
+    inner_product,
+    per_sample,
+)
 from fullgrad_lightning.decomposition.tracing.sites import Site
 
 
@@ -113,28 +118,29 @@ def attribution_budget(
     return budget
 
 
-@dataclass
-class BudgetTerms:
-    """Consumer that reduces each bias-gradient to one number per sample."""
+class TermCollector(BiasGradientHandler):
+    """Reduces each bias-gradient to one number per sample.
 
-    terms: dict[Site, Tensor] = field(default_factory=dict)
+    Attributes:
+        terms: Site -> (N,) ⟨∂f/∂y, b⟩, float64, in the order of the backward pass.
+    """
 
-    def wants(self, op: str, kind: Kind) -> bool:
-        return True
+    def __init__(self) -> None:
+        self.terms: dict[Site, Tensor] = {}
 
-    def receive(self, record: PendingBias, gradient: Tensor) -> None:
-        bias = record.bias(gradient)
-        self.terms[record.site] = inner_product(gradient, bias, record.site.sample_axis)
+    def receive(self, pending: PendingBias, gradient: Tensor) -> None:
+        site, values = pending.site, pending.bias_gradient(gradient)
+        self.terms[site] = per_sample(values, site.sample_axis)
 
     def receive_unlocalized(self, site: Site, term: Tensor) -> None:
         self.terms[site] = term
 
-    def budget(self, x: Tensor, done: PassResult) -> AttributionBudget:
-        """The terms in the order of execution, with those of the output and the input."""
+    def budget(self, x: Tensor, result: PassResult) -> AttributionBudget:
+        """The terms in the order of execution, completed by the output and the input term."""
         terms = sorted(self.terms.items(), key=lambda item: item[0].position)
         return AttributionBudget(
-            done.output,
-            inner_product(done.input_gradient, x.detach(), axes_of_input(x)[SAMPLE]),
+            result.output,
+            inner_product(result.input_gradient, x.detach(), axes_of_input(x)[SAMPLE]),
             {site.name: term for site, term in terms},
             {site.name: site for site, _ in terms},
         )
@@ -153,8 +159,8 @@ def join_budgets(budgets: Sequence[AttributionBudget]) -> AttributionBudget:
 
 
 def _budget(model: Model, x: Tensor, target: Target) -> AttributionBudget:
-    consumer = BudgetTerms()
-    return consumer.budget(x, stream_bias_gradients(model, x, target, consumer))
+    collector = TermCollector()
+    return collector.budget(x, stream_bias_gradients(model, x, target, collector))
 
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:

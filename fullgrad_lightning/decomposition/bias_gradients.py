@@ -1,17 +1,17 @@
-"""One forward and one backward pass that hand each bias-gradient to a consumer as it appears."""
+"""One forward and one backward pass that hand each bias-gradient to a handler as it appears."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from fullgrad_lightning.decomposition.handlers import BiasGradientHandler, HandlerList
 from fullgrad_lightning.decomposition.isolation import isolate_model
-from fullgrad_lightning.decomposition.operations.bias_rules import Kind, Rules, bias_rule
-from fullgrad_lightning.decomposition.operations.linearization import NotLocalizable
+from fullgrad_lightning.decomposition.operations.bias_rules import Rules, bias_rule
 from fullgrad_lightning.decomposition.target import (
     Target,
     explained_scalar,
@@ -20,31 +20,16 @@ from fullgrad_lightning.decomposition.target import (
 )
 from fullgrad_lightning.decomposition.tracing.autograd_graph import is_view
 from fullgrad_lightning.decomposition.tracing.opaque_regions import hook_opaque_regions
-from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, SampleAxisLost
-from fullgrad_lightning.decomposition.tracing.sites import Site
+from fullgrad_lightning.decomposition.tracing.pending_bias import SampleAxisLost
 from fullgrad_lightning.decomposition.tracing.tracer import Tracer
 from fullgrad_lightning.decomposition.validation import validate_input, validate_model
 
 Model = nn.Module | Callable[[Tensor], object]
 
 
-class BiasGradientHandler(Protocol):
-    """What is done with the bias-gradients of one pass. They arrive in the order of the backward
-    pass and are gone afterwards: reduce them at once."""
-
-    def wants(self, op: str, kind: Kind) -> bool:
-        """Whether the biases of such sites are asked for; the others cost nothing."""
-
-    def receive(self, record: PendingBias, gradient: Tensor) -> None:
-        """Takes ∂f/∂y of ``record.site``; its b is ``record.bias(gradient)``."""
-
-    def receive_unlocalized(self, site: Site, term: Tensor) -> None:
-        """Takes ⟨∂f/∂y, b⟩ per sample, (N,), of a site whose b cannot be had as a tensor."""
-
-
 @dataclass(frozen=True)
 class PassResult:
-    """What every consumer needs beside the biases.
+    """The output and the input gradient of one pass, which complete its biases.
 
     Attributes:
         output: f(x), the explained scalar of each sample, (N,).
@@ -59,20 +44,21 @@ def stream_bias_gradients(
     model: Model,
     x: Tensor,
     target: Target,
-    consumer: BiasGradientHandler,
+    handler: BiasGradientHandler,
     *,
     rules: Rules = bias_rule,
-    everything: bool = False,
+    keep_all_values: bool = False,
 ) -> PassResult:
-    """Streams the bias-gradients of f at x to a consumer.
+    """Streams the bias-gradients of f at x to a handler.
 
     Args:
         model: The network; run in eval mode and left as it was.
         x: (N, …) floating point.
         target: Which scalar is explained; see ``explained_scalar``.
-        consumer: Gets each bias-gradient once.
+        handler: Receives each bias-gradient once; a ``HandlerList`` feeds several.
         rules: The table of bias rules.
-        everything: Keep a copy of every value (done by itself where an operation cannot be seen).
+        keep_all_values: Keep a copy of every activation; enabled automatically where an operation
+            is opaque.
 
     Raises:
         TypeError, ValueError: Bad input; the message says what was expected, and what to do.
@@ -81,11 +67,11 @@ def stream_bias_gradients(
     model = validate_model(model)
     validate_input(x)
     validate_target(target, x.shape[0])
-    x, frozen = x.detach(), True
+    x, frozen, handler = x.detach(), True, HandlerList([handler])
     while True:
         try:
             with isolate_model(model, x, frozen=frozen):
-                done = _attempt(model, x, target, consumer, rules, everything)
+                done = _attempt(model, x, target, handler, rules, keep_all_values)
         except RuntimeError as error:
             if not frozen or "does not require grad" not in str(error):
                 raise
@@ -93,7 +79,7 @@ def stream_bias_gradients(
             continue
         if done is not None:
             return done
-        everything = True  # something cannot be seen: once more, with what that takes
+        keep_all_values = True  # something is opaque: its bias needs the values around it
 
 
 Result = TypeVar("Result")
@@ -121,16 +107,16 @@ def _attempt(
     model: Model,
     x: Tensor,
     target: Target,
-    consumer: BiasGradientHandler,
+    handler: BiasGradientHandler,
     rules: Rules,
-    everything: bool,
+    keep_all_values: bool,
 ) -> PassResult | None:
     leaf = x.clone().requires_grad_()
-    tracer = Tracer(leaf, consumer.wants, rules, everything=everything)
+    tracer = Tracer(leaf, handler.wants, rules, keep_all_values=keep_all_values)
     f = _watched_forward(model, x.shape[0], target, tracer)
-    if not (everything or all(is_view(node) for node in tracer.graph.unseen)):
+    if not (keep_all_values or all(is_view(node) for node in tracer.graph.unseen)):
         return None
-    return _backward(f, leaf, tracer, consumer)
+    return _backward(f, leaf, tracer, handler)
 
 
 def _watched_forward(model: Model, n: int, target: Target, tracer: Tracer) -> Tensor:
@@ -147,23 +133,12 @@ def _watched_forward(model: Model, n: int, target: Target, tracer: Tracer) -> Te
     return f
 
 
-def _backward(f: Tensor, x: Tensor, tracer: Tracer, consumer: BiasGradientHandler) -> PassResult:
-    for record in tracer.records:
-        record.when_gradient_arrives(_deliver_to(consumer))
-    finish = hook_opaque_regions(tracer, consumer.receive_unlocalized)
+def _backward(f: Tensor, x: Tensor, tracer: Tracer, handler: BiasGradientHandler) -> PassResult:
+    for pending in tracer.pending_biases:
+        pending.on_gradient(handler.receive)
+    finish = hook_opaque_regions(tracer, handler.receive_unlocalized)
     (gradient,) = torch.autograd.grad(f.sum(), x, allow_unused=True)
     finish()
     if gradient is None:  # a derivative that is zero everywhere, and undefined to autograd
         gradient = torch.zeros_like(x)
     return PassResult(f.detach(), gradient)
-
-
-def _deliver_to(consumer: BiasGradientHandler) -> Callable[[PendingBias, Tensor], None]:
-    def deliver(record: PendingBias, gradient: Tensor) -> None:
-        try:
-            consumer.receive(record, gradient)
-        except NotLocalizable:
-            term = record.unlocalized_term(gradient)
-            consumer.receive_unlocalized(record.site.without_place(), term)
-
-    return deliver

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition.bias_gradients import Model, stream_bias_gradients
-from fullgrad_lightning.decomposition.operations.bias_rules import Kind, Rule, bias_rule
+from fullgrad_lightning.decomposition.handlers import BiasGradientHandler
+from fullgrad_lightning.decomposition.operations.bias_rules import Rule, bias_rule
 from fullgrad_lightning.decomposition.operations.op_call import OpCall
 from fullgrad_lightning.decomposition.target import Target
 from fullgrad_lightning.decomposition.tracing.pending_bias import (
@@ -66,26 +67,20 @@ def local_residuals(model: Model, x: Tensor, target: Target = None) -> list[tupl
     """
     consumer = _Audit()
     with suppress(SampleAxisLost):  # what was reached so far is still told
-        stream_bias_gradients(model, x, target, consumer, rules=_rule_for_all, everything=True)
+        stream_bias_gradients(model, x, target, consumer, rules=_rule_for_all, keep_all_values=True)
     found = [(site, residual) for site, residual in consumer.residuals.items() if residual > 0]
     return sorted(found, key=lambda item: -item[1])
 
 
-class _Audit:
+class _Audit(BiasGradientHandler):
     def __init__(self) -> None:
         self.residuals: dict[Site, float] = {}
-
-    def wants(self, op: str, kind: Kind) -> bool:
-        return True
 
     def receive(self, record: PendingBias, gradient: Tensor) -> None:
         bias = record.bias(gradient).expand_as(gradient)
         claimed = inner_product(gradient, bias, record.site.sample_axis)
         implied = record.unlocalized_term(gradient)
         self.residuals[record.site] = float((claimed - implied).abs().max())
-
-    def receive_unlocalized(self, site: Site, term: Tensor) -> None:
-        pass  # true by construction
 
 
 def _rule_for_all(call: OpCall) -> Rule:

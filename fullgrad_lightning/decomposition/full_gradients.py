@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fullgrad_lightning.decomposition.attribution_budget import (
     AttributionBudget,
-    BudgetTerms,
+    TermCollector,
     join_budgets,
 )
 from fullgrad_lightning.decomposition.axes.spatial_layout import Spatial
@@ -22,7 +22,7 @@ from fullgrad_lightning.decomposition.bias_gradients import (
 from fullgrad_lightning.decomposition.completeness import report_incompleteness
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind
 from fullgrad_lightning.decomposition.target import Target
-from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, pairing, per_sample
+from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, per_sample
 from fullgrad_lightning.decomposition.tracing.sites import Site
 
 
@@ -100,15 +100,15 @@ def full_gradients(model: Model, x: Tensor, target: Target = None) -> FullGradie
     return result
 
 
-class _Collector(BudgetTerms):
-    """Consumer that keeps every bias-gradient beside its sum."""
+class _Collector(TermCollector):
+    """Keeps every bias-gradient beside its sum."""
 
     def __init__(self) -> None:
         super().__init__()
         self.gradients: dict[str, BiasGradient] = {}
 
-    def receive(self, record: PendingBias, gradient: Tensor) -> None:
-        site, values = record.site, pairing(gradient, record.bias(gradient))
+    def receive(self, pending: PendingBias, gradient: Tensor) -> None:
+        site, values = pending.site, pending.bias_gradient(gradient)
         self.terms[site] = per_sample(values, site.sample_axis)
         self.gradients[site.name] = BiasGradient(values, site.kind, site.spatial)
 
@@ -118,16 +118,16 @@ class _Collector(BudgetTerms):
 
 
 def _full(model: Model, x: Tensor, target: Target) -> FullGradients:
-    consumer = _Collector()
-    done = stream_bias_gradients(model, x, target, consumer)
-    budget = consumer.budget(x, done)
-    gradients = {name: consumer.gradients[name] for name in budget.sites}
+    collector = _Collector()
+    result = stream_bias_gradients(model, x, target, collector)
+    budget = collector.budget(x, result)
+    gradients = {name: collector.gradients[name] for name in budget.sites}
     return FullGradients(
         budget.output,
         budget.input_term,
         budget.bias_terms,
         budget.sites,
-        done.input_gradient,
+        result.input_gradient,
         gradients,
     )
 

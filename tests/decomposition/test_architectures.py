@@ -11,7 +11,7 @@ import torchvision.models as tv
 from torch import nn
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.decomposition.attribution_budget import AttributionBudget, BudgetTerms
+from fullgrad_lightning.decomposition.attribution_budget import AttributionBudget, TermCollector
 from fullgrad_lightning.decomposition.bias_gradients import stream_bias_gradients
 from fullgrad_lightning.decomposition.operations.bias_rules import Rule, bias_rule
 from fullgrad_lightning.decomposition.operations.op_call import OpCall
@@ -114,7 +114,7 @@ def mutated(model: nn.Module, x: torch.Tensor, dropped: str) -> AttributionBudge
         rule = bias_rule(call)
         return None if rule is not None and rule.kind == dropped else rule
 
-    consumer = BudgetTerms()
+    consumer = TermCollector()
     done = stream_bias_gradients(model, x, None, consumer, rules=rules)
     kept = 0.0 if dropped == INPUT else 1.0
     return consumer.budget(kept * x, done)

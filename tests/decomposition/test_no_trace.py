@@ -199,12 +199,12 @@ def test_gradients_are_gone_once_they_are_reduced() -> None:
     import gc
     import weakref
 
-    from fullgrad_lightning.decomposition.attribution_budget import BudgetTerms
+    from fullgrad_lightning.decomposition.attribution_budget import TermCollector
 
     alive: list[weakref.ref[Tensor]] = []
     most = 0
 
-    class Counting(BudgetTerms):
+    class Counting(TermCollector):
         def receive(self, record: Any, gradient: Tensor) -> None:
             nonlocal most
             super().receive(record, gradient)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from fullgrad_lightning.saliency.base import SaliencyMethod, positive_integer
+from fullgrad_lightning.saliency.base import SaliencyMethod
 from fullgrad_lightning.saliency.registry import saliency_method
+from fullgrad_lightning.utilities.checks import check_int
 
 _WITH_PSI = ("fullgrad", "simple_fullgrad", "smooth_fullgrad")
 
@@ -39,7 +40,7 @@ class MonitorOptions:
 
     def __post_init__(self) -> None:
         for name in ("num_samples", "every_n_epochs", "residual_samples"):
-            positive_integer(name, getattr(self, name))
+            check_int(name, getattr(self, name), 1)
         if self.target not in ("predicted", "label") and not _index(self.target):
             raise ValueError(
                 "target must be 'predicted' (the top class of each sample), 'label' or a class "

@@ -48,6 +48,8 @@ class PendingBias:
         self._rule, self._call, self._output = rule, call, output
         self._axes = [operand.axes for operand in operands]
         self._settled: Tensor | None = None
+        self._keeps_bias = False
+        self._kept_bias: Tensor | None = None
         # The gradient of an in-place write through a view arrives at the base that was written to.
         # So does that of an output that is a view of something made inside the call, once an
         # in-place operation follows (instance norm and ReLU).
@@ -65,7 +67,7 @@ class PendingBias:
     def call(self) -> OpCall | None:
         return self._call
 
-    def when_gradient_arrives(self, receive: Callable[[PendingBias, Tensor], None]) -> None:
+    def on_gradient(self, receive: Callable[[PendingBias, Tensor], None]) -> None:
         """Calls ``receive(self, ∂f/∂y)`` during the backward pass, if a gradient arrives at all."""
 
         def hook(grads: tuple[Tensor | None, ...]) -> None:
@@ -73,7 +75,7 @@ class PendingBias:
             if gradient is not None:
                 with torch.no_grad():
                     receive(self, gradient if self._window is None else self._window(gradient))
-            self._call = self._settled = None  # reduced: let go
+            self._call = self._settled = self._kept_bias = None  # release them
 
         # The node will hold the hook, and the hook this record: a record that went on holding the
         # node would keep the whole graph, in a cycle through C++ that no collector sees.
@@ -81,17 +83,30 @@ class PendingBias:
         assert node is not None
         node.register_prehook(hook)
 
+    def keep_bias(self) -> None:
+        """Keeps b, once computed, until ``receive`` returns: several handlers will use it."""
+        self._keeps_bias = True
+
     def bias(self, gradient: Tensor) -> Tensor:
         """b, broadcastable to the gradient, and 0 wherever the gradient is 0.
 
         Raises:
-            NotLocalizable: Only ``unlocalized_term`` can be had.
+            NotLocalizable: Only ``unlocalized_term`` is available.
         """
+        if self._kept_bias is not None:
+            return self._kept_bias
         b = self._settled
         if b is None:
             assert self._call is not None or self._rule.keeps == "shapes"
             b = self._rule.bias(self._call, self._output)  # type: ignore[arg-type]
-        return b if self._rule.finite else torch.where(gradient == 0, 0, b)
+        b = b if self._rule.finite else torch.where(gradient == 0, 0, b)
+        if self._keeps_bias:
+            self._kept_bias = b
+        return b
+
+    def bias_gradient(self, gradient: Tensor) -> Tensor:
+        """f^b = g ⊙ b, broadcastable to the gradient; of complex tensors Re(conj(g) ⊙ b)."""
+        return real_product(gradient, self.bias(gradient))
 
     def unlocalized_term(self, gradient: Tensor) -> Tensor:
         """⟨g, y⟩ − Σ⟨J_iᵀg, x_i⟩ per sample, (N,), of a call that has no Jacobian-vector product.
@@ -145,7 +160,7 @@ class InPlaceGuard:
 
 def inner_product(gradient: Tensor, values: Tensor, sample_axis: Axis | None) -> Tensor:
     """⟨gradient, values⟩ per sample, (N,), in float64; of complex tensors the real part."""
-    return per_sample(pairing(gradient, values), sample_axis)
+    return per_sample(real_product(gradient, values), sample_axis)
 
 
 def per_sample(values: Tensor, sample_axis: Axis | None) -> Tensor:
@@ -159,7 +174,7 @@ def per_sample(values: Tensor, sample_axis: Axis | None) -> Tensor:
     return sum_per_sample(values, sample_axis)
 
 
-def pairing(gradient: Tensor, values: Tensor) -> Tensor:
+def real_product(gradient: Tensor, values: Tensor) -> Tensor:
     """The elementwise product whose sum is the inner product: Re(conj(gradient)·values)."""
     if gradient.dtype in (torch.bfloat16, torch.float16):
         gradient = gradient.float()

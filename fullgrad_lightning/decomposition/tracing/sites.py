@@ -46,8 +46,8 @@ class Site:
         """``"NCHW"``, ``"NHWC"`` or ``"tokens"``; ``None`` for what is not on the image."""
         return self.layout.name if self.layout else None
 
-    def without_place(self) -> Site:
-        """The same site, of which only one number per sample is known."""
+    def not_localized(self) -> Site:
+        """The same site, with one number per sample in place of a tensor."""
         return replace(self, kind="not_localized", layout=None)
 
 

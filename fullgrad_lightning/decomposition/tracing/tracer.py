@@ -71,7 +71,7 @@ class Tracer(TorchFunctionMode):
         x: The input, a leaf that requires a gradient.
         wants: ``(op, kind) -> bool``, whether the biases of such a site will be asked for.
         rules: The bias rule of a call, or ``None`` where there is no bias.
-        everything: Keep a copy of every value: needed for operations that nobody sees.
+        keep_all_values: Keep a copy of every value: needed for operations that nobody sees.
     """
 
     def __init__(
@@ -80,14 +80,14 @@ class Tracer(TorchFunctionMode):
         wants: Callable[[str, Kind], bool],
         rules: Rules = bias_rule,
         *,
-        everything: bool = False,
+        keep_all_values: bool = False,
     ) -> None:
         super().__init__()
         inlet = x.clone()  # the model may modify its input in place, which no leaf allows
         self._inlet: Tensor | None = inlet
         self.graph = ActivationGraph(inlet.grad_fn)
-        self.records: list[PendingBias] = []
-        self.everything = everything
+        self.pending_biases: list[PendingBias] = []
+        self.keep_all_values = keep_all_values
         self.values: dict[Edge, Tensor] = {}
         self.scope_of_unseen: dict[Node, Scope] = {}
         self._wants = wants
@@ -161,7 +161,7 @@ class Tracer(TorchFunctionMode):
         active = self.graph.descends(tensor)
         for node in self.graph.unseen[before:]:
             self.scope_of_unseen[node] = self._scopes[-1]
-        if active and self.everything and edge_of(tensor) not in self.values:
+        if active and self.keep_all_values and edge_of(tensor) not in self.values:
             self.axes(tensor)
             self._keep(tensor)
         return active
@@ -200,10 +200,10 @@ class Tracer(TorchFunctionMode):
         rule = self._rules(call)
         if rule is not None and not self._wants(call.op, rule.kind):
             rule = None
-        frozen, saved = None, not self.everything and saves_operand(call)
+        frozen, saved = None, not self.keep_all_values and saves_operand(call)
         if rule is not None and not rule.settled:
             rescue = not saved and rule.keeps != "either"
-            frozen = call.frozen(rule.keeps != "shapes", copy=self.everything, rescue=rescue)
+            frozen = call.frozen(rule.keeps != "shapes", copy=self.keep_all_values, rescue=rescue)
         base = call.leaves[0]._base if call.in_place else None
         base_axes = None
         if base is not None and base.requires_grad and self.descends(base):
@@ -232,7 +232,7 @@ class Tracer(TorchFunctionMode):
             if rule is not None:
                 site = self._site(name, call.op, rule.kind, out.shape, axes)
                 record = PendingBias(site, rule, frozen, number, operands, out)
-                self.records.append(record)
+                self.pending_biases.append(record)
                 self._pending.add(record)
         return result
 
@@ -244,7 +244,7 @@ class Tracer(TorchFunctionMode):
         site = self.site("buffer", "constant", base.shape, axes)
         if self._wants("buffer", "constant"):
             rule = Rule("constant", lambda _call, _output: rest)
-            self.records.append(PendingBias(site, rule, None, 0, [], base))
+            self.pending_biases.append(PendingBias(site, rule, None, 0, [], base))
 
     def _made(self, tensor: Tensor, axes: Axes) -> Axes:
         self._keep(tensor)
@@ -280,7 +280,7 @@ class Tracer(TorchFunctionMode):
         return list(found.values())
 
     def _keep(self, tensor: Tensor) -> None:
-        if self.everything:
+        if self.keep_all_values:
             self.values[edge_of(tensor)] = tensor.detach().clone()
 
     def _enter(self, module: nn.Module, _inputs: object) -> None:
