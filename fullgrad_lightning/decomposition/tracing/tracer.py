@@ -112,11 +112,12 @@ class Tracer(TorchFunctionMode):
     def watching(self, model: object) -> Iterator[None]:
         """Watches all calls made inside, and knows in which module of ``model`` they are made."""
         with ExitStack() as stack:
-            if isinstance(model, nn.Module):
+            network = getattr(model, "__self__", model)  # of a bound method, the module
+            if isinstance(network, nn.Module):
                 # torch.compile wraps a module in another of this name.
                 self._paths = {
                     id(module): ".".join(n for n in path.split(".") if n != "_orig_mod")
-                    for path, module in model.named_modules()
+                    for path, module in network.named_modules()
                 }
                 # Two hooks for all modules: a pair for each costs more than small layers do.
                 # Compiled modules, which run eagerly here, would warn of them.
