@@ -1,44 +1,39 @@
-"""PixelPerturbationMonitor: whether saliency is true, epoch by epoch, in the logger."""
+"""PixelPerturbationMonitor: how much logits change when unimportant pixels are replaced."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from torch import Tensor
 
-from fullgrad_lightning.callbacks.base import batches
-from fullgrad_lightning.callbacks.base.perturbation_run import Perturbing
-from fullgrad_lightning.callbacks.base.trainer_access import (
-    check_unsharded,
-    loader_suffix,
-    log_scalars,
-    normalization,
-    size_of_watched,
-)
-from fullgrad_lightning.callbacks.fullgrad_monitor.options import loader_option
-from fullgrad_lightning.callbacks.fullgrad_monitor.state import is_due
+from fullgrad_lightning.callbacks.base.validation_monitor import CHUNK_SIZE, ValidationMonitor
+from fullgrad_lightning.decomposition import Model
 from fullgrad_lightning.masking.fills import Fill
+from fullgrad_lightning.masking.ranking import rank_pixels
 from fullgrad_lightning.masking.selection import Order
 from fullgrad_lightning.metrics import PixelPerturbation
-from fullgrad_lightning.saliency.base import positive_integer
 from fullgrad_lightning.saliency.registry import saliency_method
+from fullgrad_lightning.utilities.checks import check_int
+from fullgrad_lightning.utilities.normalization import Normalization
 
 
-class PixelPerturbationMonitor(pl.Callback):
-    """Logs how much the top class's logit changes when a few pixels are replaced.
+class PixelPerturbationMonitor(ValidationMonitor["_Run"]):
+    """Logs the relative change of the top class's logit when a few pixels are replaced.
 
     The paper's pixel perturbation (§5.1), |f(x′) − f(x)| / |f(x)|, at every validation: with the
-    least salient pixels first, maps that tell what is unimportant keep it small. Training ends in
-    bit-identical weights, optimizer states and random numbers with and without it.
+    least salient pixels first, it is small for maps that rank unimportant pixels last. Training
+    ends in bit-identical weights, optimizer states and random numbers with and without it.
 
     | key | meaning |
     |---|---|
     | ``perturbation/<fraction>`` | mean relative change with that fraction replaced, ≥ 0 |
     | ``perturbation/auc`` | area under them from fraction 0 on, divided by the last fraction |
 
-    Means go over the first ``num_samples`` positions of the data set, of all processes. Samples
+    Means are over the first ``num_samples`` positions of the data set, in all processes. Samples
     with a logit of 0, or with a map that is not finite, are left out; a number that is NaN is not
     logged. In ``trainer.test`` keys begin with ``perturbation_test``. With several loaders they end
     as Lightning's own do, ``/dataloader_idx_0``. ``PixelPerturbation`` is the metric by itself.
@@ -46,16 +41,17 @@ class PixelPerturbationMonitor(pl.Callback):
     Args:
         fractions: Shares of the pixels, 0…1, in ascending order.
         method: The saliency method, by name.
-        method_options: Its options, see ``saliency_method``.
-        num_samples: How many samples are looked at.
-        every_n_epochs: Looks at the validations of every n-th epoch, the first included.
-        order: Which pixels are replaced first.
-        fill: What is put in their place.
-        mean, std: Of the normalisation, one value for each channel, so that black is 0 before it;
-            default: ``mean`` and ``std`` of the DataModule, else images count as not normalised.
-        seed: Of the order of pixels that are equally salient, and of ``noisy_linear``'s noise.
-        batch_size: The most images that the network gets at once.
-        dataloader_idx: Which of several validation loaders.
+        method_options: Options of the method, see ``saliency_method``.
+        num_samples: Number of samples whose pixels are replaced.
+        every_n_epochs: Interval of the epochs whose validations are processed, the first included.
+        order: Whether the least or the most salient pixels are replaced first.
+        fill: The values that replace them.
+        mean, std: Normalisation of the images, one value for each channel, so that black is 0
+            before it; default: ``mean`` and ``std`` of the DataModule, else images count as not
+            normalised.
+        seed: Seed of the order of equally salient pixels, and of the noise of ``noisy_linear``.
+        batch_size: The largest number of images that the network gets at once.
+        dataloader_idx: Index of the validation loader, if there are several.
 
     Raises:
         ValueError: An option out of range; in ``setup``, a strategy that shards the network, or two
@@ -67,6 +63,9 @@ class PixelPerturbationMonitor(pl.Callback):
         >>> monitor = PixelPerturbationMonitor((0.05, 0.1), method="gradcam", num_samples=16)
         >>> trainer = pl.Trainer(callbacks=[monitor], logger=False, accelerator="cpu")
     """
+
+    prefix = "perturbation"
+    remedy_for_two = "Use one; to compare methods, use the PixelPerturbation metric."
 
     def __init__(
         self,
@@ -84,108 +83,76 @@ class PixelPerturbationMonitor(pl.Callback):
         batch_size: int = 64,
         dataloader_idx: int = 0,
     ) -> None:
-        positive_integer("num_samples", num_samples)
-        positive_integer("every_n_epochs", every_n_epochs)
-        loader_option(dataloader_idx)
+        super().__init__(every_n_epochs, dataloader_idx)
+        check_int("num_samples", num_samples, 1)
         self.method = saliency_method(method, **(method_options or {}))
-        self.num_samples, self.every_n_epochs = num_samples, every_n_epochs
-        self.dataloader_idx = dataloader_idx
-        self._normalised = mean, std
+        self.num_samples, self.seed = num_samples, seed
+        self._normalization = Normalization.of(mean, std)
         self._options: dict[str, Any] = {
             "fractions": fractions, "order": order, "seed": seed, "batch_size": batch_size,
         }  # fmt: skip
         # The fill "mean" may get its mean from the DataModule, which is not known yet.
-        waits = fill == "mean" and mean is None and std is None
+        waits = fill == "mean" and self._normalization is None
         PixelPerturbation(**self._options, fill="black" if waits else fill, mean=mean, std=std)
         self._options["fill"] = fill
-        self._last_epoch: int | None = None
-        self._perturbing: Perturbing | None = None
-
-    # To be overridden for unusual batches and networks.
-
-    def batch_to_input(self, batch: Any) -> Tensor | None:
-        """The images of a batch, (N, C, H, W), normalised as the network gets them."""
-        return batches.input_of(batch)
-
-    def output_to_logits(self, output: Any) -> Tensor | None:
-        """Logits, (N, K), from what the module's ``forward`` returns; differentiable."""
-        return batches.logits_of(output)
-
-    # What Lightning calls.
 
     @property
     def state_key(self) -> str:
-        """Tells several monitors of one Trainer apart."""
+        """Identifies this monitor among others of its class in one Trainer."""
         return self._generate_state_key(
             method=repr(self.method), dataloader_idx=self.dataloader_idx
         )
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuses what cannot work, before anything has run."""
-        check_unsharded(trainer, self)
-        for other in trainer.callbacks:  # type: ignore[attr-defined]
-            same = isinstance(other, PixelPerturbationMonitor) and other is not self
-            if same and other.dataloader_idx == self.dataloader_idx:
-                raise ValueError(
-                    "Two PixelPerturbationMonitors on the same validation loader would log under "
-                    "the same keys. Use one; to compare methods, use the PixelPerturbation metric."
-                )
+        """Checks the strategy, the other callbacks, and the options with the DataModule's."""
+        super().setup(trainer, pl_module, stage)
         if stage != "predict":
-            self._metric(trainer)
+            self._create_metric(trainer)
 
-    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._begin(trainer, pl_module, "perturbation")
+    def start_run(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> _Run:
+        """Creates the metric of one validation or test, on the network's device."""
+        metric = self._create_metric(trainer).to(pl_module.device)
+        return _Run(metric, self.bind_logits(pl_module))
 
-    def on_validation_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+    def update_run(
+        self, run: _Run, batch: Any, images: Tensor, positions: Sequence[int | None], *, last: bool
     ) -> None:
-        # Here, not when the epoch ends: with weight averaging, weights may be swapped back by then.
-        if self._perturbing is not None and dataloader_idx == self.dataloader_idx:
-            self._perturbing.look(trainer, pl_module, batch)
-
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        perturbing, self._perturbing = self._perturbing, None
-        if perturbing is None or trainer.sanity_checking:
+        """Explains the images at the first positions, and replaces their pixels."""
+        rows = [i for i, p in enumerate(positions) if p is not None and p < self.num_samples]
+        if not rows:
             return
-        suffix = loader_suffix(trainer, self.dataloader_idx)
-        log_scalars(pl_module, perturbing.numbers(), suffix)
+        images, ids = images[rows], torch.tensor([positions[i] for i in rows])
+        chunks = zip(images.split(CHUNK_SIZE), ids.split(CHUNK_SIZE), strict=True)
+        maps = torch.cat([self.method(run.network, x, sample_ids=i).cpu() for x, i in chunks])
+        finite = maps.isfinite().flatten(1).all(1)
+        run.metric.update(
+            run.network,
+            images[finite.to(images.device)],
+            rank_pixels(maps[finite], ids[finite], seed=self.seed),
+            sample_ids=ids[finite],
+        )
 
-    def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._begin(trainer, pl_module, "perturbation_test")
-
-    on_test_batch_end = on_validation_batch_end
-    on_test_epoch_end = on_validation_epoch_end
-
-    def on_exception(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
-    ) -> None:
-        self._perturbing = None
+    def compute_run(self, run: _Run, prefix: str) -> dict[str, Tensor]:
+        """Returns the mean changes and the area under them, without those that are NaN."""
+        scalars = run.metric.scalars(prefix)
+        return {key: value.float() for key, value in scalars.items() if not value.isnan()}
 
     def state_dict(self) -> dict[str, Any]:
-        return {"last_epoch": self._last_epoch}
+        return {"last_epoch": self.last_epoch}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self._last_epoch = state_dict["last_epoch"]
+        self.last_epoch = state_dict["last_epoch"]
 
-    def _metric(self, trainer: pl.Trainer) -> PixelPerturbation:
-        mean, std = normalization(trainer, *self._normalised)
+    def _create_metric(self, trainer: pl.Trainer) -> PixelPerturbation:
+        data = getattr(trainer, "datamodule", None)
+        normalization = self._normalization or Normalization.of_datamodule(data)
+        mean = std = None
+        if normalization is not None:
+            mean, std = normalization.mean, normalization.std
         return PixelPerturbation(**self._options, mean=mean, std=std)
 
-    def _begin(self, trainer: pl.Trainer, pl_module: pl.LightningModule, prefix: str) -> None:
-        self._perturbing = None
-        size = size_of_watched(trainer, self.dataloader_idx, None)
-        if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            if not is_due(self._last_epoch, trainer.current_epoch, self.every_n_epochs):
-                return
-            self._last_epoch = trainer.current_epoch
-        metric = self._metric(trainer).to(pl_module.device)
-        seed = self._options["seed"]
-        self._perturbing = Perturbing(
-            self, metric, self.method, prefix, self.num_samples, seed, size
-        )
+
+@dataclass(frozen=True)
+class _Run:
+    metric: PixelPerturbation
+    network: Model

@@ -1,4 +1,4 @@
-"""SaliencyWriter: keeps predicted saliency maps as ranks of pixels, in a store."""
+"""SaliencyWriter: stores predicted saliency maps as ranks of pixels."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
-import fullgrad_lightning
+from fullgrad_lightning._version import __version__
 from fullgrad_lightning.callbacks.base.prediction_writer import ResumablePredictionWriter
 from fullgrad_lightning.masking.ranking import rank_pixels
 from fullgrad_lightning.stores.rank_store import RankStore
+from fullgrad_lightning.utilities.checks import check_int
 
 
 class SaliencyWriter(ResumablePredictionWriter):
     """Writes the ranks of the pixels of all images of a ``ROARDataModule`` into a ``RankStore``.
 
     ``trainer.predict(SaliencyPredictor(…), datamodule=ROARDataModule(…))`` computes the rows that
-    the store lacks, on any number of devices, and completes it: after a kill the same command goes
-    on. Processes write rows of their own and wait for each other once, at the end. Maps are not
-    returned, whatever ``return_predictions`` says: those of a whole data set may not fit memory.
-    Nothing is written in ``fast_dev_run``, and nothing is done but in ``predict``.
+    the store lacks, on any number of devices, and completes it: after an interruption the same
+    command resumes. Each process writes rows of its own; they wait for each other once, at the end.
+    Maps are not returned, whatever ``return_predictions`` says: those of a whole data set may not
+    fit into memory. Nothing is written in ``fast_dev_run``, nor by other stages than ``predict``.
 
-    The module may be another than ``SaliencyPredictor``: its ``made_from`` must tell, in plain
-    values, what determines its maps, and its ``predict_step`` return a dict of ``"index"`` (N,),
+    Other modules than ``SaliencyPredictor`` need an attribute ``made_from``, a dict of all plain
+    values that determine the maps, and a ``predict_step`` that returns a dict of ``"index"`` (N,),
     ``"sample_id"`` (N,) and ``"saliency"`` (N, 1, H, W).
 
     Args:
-        store: Its folder.
-        seed: Of the order of pixels that are equally salient.
+        store: Folder of the store.
+        seed: Seed of the order of equally salient pixels.
 
     Raises:
         TypeError: In ``setup``, other data or another module than these; in ``predict``, other
@@ -44,14 +45,13 @@ class SaliencyWriter(ResumablePredictionWriter):
     """
 
     def __init__(self, store: str | Path, *, seed: int = 0) -> None:
-        predicted = {"index", "sample_id", "saliency"}
-        super().__init__(str(store), predicted, "SaliencyPredictor(model, method)")
-        if isinstance(seed, bool) or not isinstance(seed, int):
-            raise ValueError(f"seed must be an integer, got {seed!r}.")
+        keys = {"index", "sample_id", "saliency"}
+        super().__init__(str(store), keys, "SaliencyPredictor(model, method)")
+        check_int("seed", seed)
         self.folder, self.seed = Path(store), seed
 
     def open_store(self, trainer: pl.Trainer, module: Any, data: Any) -> RankStore:
-        """Makes or opens the store."""
+        """Creates or opens the store of ranks."""
         made_from = getattr(module, "made_from", None)
         if not isinstance(made_from, dict):
             raise TypeError(
@@ -67,22 +67,22 @@ class SaliencyWriter(ResumablePredictionWriter):
                 "ties": self.seed,
                 "precision": str(trainer.precision),
                 "data": data.fingerprint,
-                "versions": {"fullgrad_lightning": fullgrad_lightning.__version__},
+                "versions": {"fullgrad_lightning": __version__},
             },
         )
 
-    def values_of(self, prediction: dict[str, Any], split: str) -> Tensor:
-        """The ranks of the pixels of a batch of maps, (N, H, W)."""
+    def extract_values(self, prediction: dict[str, Any], split: str) -> Tensor:
+        """Returns the ranks of the pixels of a batch of maps, (N, H, W)."""
         rows, saliency = prediction["index"].cpu(), prediction["saliency"].cpu()
         finite = saliency.isfinite().flatten(1).all(1)
         if not finite.all():
             raise ValueError(
-                f"The maps of rows {_shown(rows[~finite])} of split {split!r} hold NaN or infinity "
-                "and have no ranks. Look at these images: are the network's logits finite there? "
-                "What was written before stays."
+                f"The maps of rows {_list_rows(rows[~finite])} of split {split!r} hold NaN or "
+                "infinity and have no ranks. Check these images, and that the network's logits are "
+                "finite there. The rows that were written before are kept."
             )
         return rank_pixels(saliency, prediction["sample_id"].cpu(), seed=self.seed)
 
 
-def _shown(rows: Tensor) -> str:
+def _list_rows(rows: Tensor) -> str:
     return ", ".join(map(str, rows[:10].tolist())) + (", …" if len(rows) > 10 else "")

@@ -58,11 +58,12 @@ def validate_model(model: Any) -> nn.Module | Callable[[Tensor], object]:
         raise TypeError(f"model must be an nn.Module or a function of x, got {describe(model)}.")
     if isinstance(model, torch.jit.ScriptFunction):
         raise _scripted("the model")
-    if isinstance(model, nn.Module):
-        for name, module in model.named_modules():
+    network = getattr(model, "__self__", model)  # of a bound method, the module
+    if isinstance(network, nn.Module):
+        for name, module in network.named_modules():
             if isinstance(module, torch.jit.ScriptModule):
                 raise _scripted(f"module {name!r}" if name else "the model")
-        lazy = [n for n, p in model.named_parameters() if nn.parameter.is_lazy(p)]
+        lazy = [n for n, p in network.named_parameters() if nn.parameter.is_lazy(p)]
         if lazy:
             raise ValueError(
                 f"Parameter {lazy[0]!r} is not initialised yet. Run the model once on a batch."

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from fullgrad_lightning.saliency.base import seed_option
 from fullgrad_lightning.saliency.registry import saliency_method
+from fullgrad_lightning.utilities.checks import check_int
 from fullgrad_lightning.utilities.files import SAFE_NAME
 
 Target = Literal["predicted", "label"] | int
@@ -80,7 +80,7 @@ class EvaluationConfig:
             raise ConfigError(
                 f'target must be "predicted", "label" or a class index, got {self.target!r}.'
             )
-        seed_option(self.seed)
+        check_int("seed", self.seed)
         for entry in self.entries:
             _check(entry)
 

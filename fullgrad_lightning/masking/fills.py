@@ -10,9 +10,9 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
-from torchvision.transforms.v2.functional import gaussian_blur
 
 from fullgrad_lightning.masking.imputation import noisy_linear
+from fullgrad_lightning.utilities.gaussian_blur import gaussian_blur
 
 Fill = Literal["mean", "black", "blur", "noisy_linear"]
 
@@ -138,17 +138,10 @@ def _as_images(values: Tensor, images: Tensor) -> Tensor:
 
 
 def _blurred(images: Tensor) -> Tensor:
-    height, width = images.shape[2:]
-    sigma = BLUR * min(height, width)
-    # A reflected border is at most as wide as the image but one pixel.
-    down, right = (2 * min(round(3 * sigma), side - 1) + 1 for side in (height, width))
-    blurred = []
-    # One by one, so that no bit depends on the batch; along one axis after the other, which is the
-    # same Gaussian for a small part of the time.
-    for image in images.to(torch.promote_types(images.dtype, torch.float32)):
-        for kernel in ([right, 1], [1, down]):
-            image = gaussian_blur(image, kernel, [sigma, sigma])
-        blurred.append(image)
+    sigma = BLUR * min(images.shape[2:])
+    promoted = images.to(torch.promote_types(images.dtype, torch.float32))
+    # One by one, so that no bit depends on the batch.
+    blurred = [gaussian_blur(image, sigma, truncate=3) for image in promoted]
     return _as_images(torch.stack(blurred), images) if blurred else images
 
 

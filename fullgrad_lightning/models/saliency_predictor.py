@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.checkpoints import load_weights, weights_hash
-from fullgrad_lightning.saliency.base import seed_option
 from fullgrad_lightning.saliency.registry import saliency_method
+from fullgrad_lightning.utilities.checks import check_int
 from fullgrad_lightning.utilities.seeds import derive_seed
 
 
@@ -70,7 +70,7 @@ class SaliencyPredictor(pl.LightningModule):
                 "target must be 'predicted' (the top class of each image), 'label' or a class "
                 f"index ≥ 0, got {target!r}."
             )
-        seed_option(seed)
+        check_int("seed", seed)
         self.method = saliency_method(method, **(method_options or {}))
         self.method_name = method
         self.method_options = _plain_options(self.method)

@@ -1,8 +1,6 @@
-"""How much of what the biases contribute a map can show."""
+"""Coverage: the share of the bias contributions that a saliency map can display."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -22,36 +20,47 @@ from fullgrad_lightning.saliency.map_accumulator import (
 )
 
 
-def coverage(
+def compute_coverage(
     model: Model, x: Tensor, target: Target, sites: Sites, placement: Placement | None
 ) -> Tensor:
-    """Σ|f^b| over what lies on the image, by Σ|f^b| over everything: (N,) float64."""
+    """Returns Σ|f^b| over the sites on the image, divided by Σ|f^b| over all: (N,) float64."""
 
-    def shares(model: Model, x: Tensor, target: Target) -> Tensor:
-        consumer = _Shares(sites, placement or place_on_image)
-        stream_bias_gradients(model, x, target, consumer)
-        zero = torch.zeros(x.shape[0], dtype=torch.float64, device=x.device)
-        placed, total = (sum(terms, start=zero) for terms in (consumer.placed, consumer.total))
-        return torch.where(total == 0, 1, placed / total)
+    def coverage(model: Model, x: Tensor, target: Target) -> Tensor:
+        shares = CoverageHandler(sites, placement)
+        stream_bias_gradients(model, x, target, shares)
+        return shares.coverage(x)
 
-    return whole_or_one_by_one(shares, torch.cat, model, x, target)
+    return whole_or_one_by_one(coverage, torch.cat, model, x, target)
 
 
-@dataclass
-class _Shares(BiasGradientHandler):
-    sites: Sites
-    placement: Placement
-    placed: list[Tensor] = field(default_factory=list)
-    total: list[Tensor] = field(default_factory=list)
+class CoverageHandler(BiasGradientHandler):
+    """Sums |f^b| per sample, over the sites on the image and over all.
 
-    def receive(self, record: PendingBias, gradient: Tensor) -> None:
-        site = record.site
-        sizes = record.bias_gradient(gradient).expand_as(gradient).abs()
-        self.total.append(per_sample(sizes, site.sample_axis))
+    Args:
+        sites: The sites that the map takes.
+        placement: Their place on the image; ``None``: ``place_on_image``.
+    """
+
+    def __init__(self, sites: Sites, placement: Placement | None) -> None:
+        self.sites = sites
+        self.placement = placement or place_on_image
+        self._placed: list[Tensor] = []
+        self._total: list[Tensor] = []
+
+    def receive(self, pending: PendingBias, gradient: Tensor) -> None:
+        site = pending.site
+        sizes = pending.bias_gradient(gradient).expand_as(gradient).abs()
+        self._total.append(per_sample(sizes, site.sample_axis))
         if self.sites == "all" or is_bias_site(site.op, site.kind):
             on_image = self.placement(site, sizes)
             if on_image is not None:
-                self.placed.append(on_image.flatten(1).sum(1, dtype=torch.float64))
+                self._placed.append(on_image.flatten(1).sum(1, dtype=torch.float64))
 
     def receive_unlocalized(self, site: Site, term: Tensor) -> None:
-        self.total.append(term.abs())
+        self._total.append(term.abs())
+
+    def coverage(self, x: Tensor) -> Tensor:
+        """Returns the share of the received biases that lies on the images x, (N,) float64."""
+        zero = torch.zeros(x.shape[0], dtype=torch.float64, device=x.device)
+        placed, total = (sum(terms, start=zero) for terms in (self._placed, self._total))
+        return torch.where(total == 0, 1, placed / total)

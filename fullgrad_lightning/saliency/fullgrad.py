@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, Target
+from fullgrad_lightning.decomposition.attribution_budget import TermCollector
 from fullgrad_lightning.decomposition.bias_gradients import (
     stream_bias_gradients,
     whole_or_one_by_one,
 )
-from fullgrad_lightning.saliency.base import map_dtype, validate_images
-from fullgrad_lightning.saliency.coverage import coverage
-from fullgrad_lightning.saliency.map_accumulator import (
-    MapAccumulator,
-    Placement,
-    Sites,
-)
+from fullgrad_lightning.decomposition.completeness import report_incompleteness
+from fullgrad_lightning.decomposition.handlers import HandlerList
+from fullgrad_lightning.saliency.base import SaliencyMethod, map_dtype, validate_images
+from fullgrad_lightning.saliency.coverage import CoverageHandler, compute_coverage
+from fullgrad_lightning.saliency.explanation import Explanation, join_explanations
+from fullgrad_lightning.saliency.layer_maps import LayerMapHandler
+from fullgrad_lightning.saliency.map_accumulator import MapAccumulator, Placement, Sites
 from fullgrad_lightning.saliency.postprocess import RELEASED, Postprocess, get_postprocess
+from fullgrad_lightning.saliency.registry import register_saliency_method
+from fullgrad_lightning.utilities.checks import check_choice
 
 Interpolation = Literal["bilinear", "bicubic"]
 
 
+@register_saliency_method("fullgrad")
 @dataclass(frozen=True)
-class FullGrad:
+class FullGrad(SaliencyMethod):
     """S_f(x) = ψ(∇ₓf ⊙ x) + Σ_l Σ_{c∈l} ψ(f^b_{l,c}) (Srinivas & Fleuret 2019, equation 2).
 
     One forward and one backward pass; each bias-gradient is reduced as it appears. A map is never
-    complete (Proposition 1): how much of Σ|f^b| has a place on the image is told by ``coverage``.
+    complete (Proposition 1): ``coverage`` returns how much of Σ|f^b| has a place on the image.
     Rescaling by channel cancels the size of a bias that is constant on its channel.
 
     Args:
@@ -48,7 +52,7 @@ class FullGrad:
             default ``place_on_image``.
 
     Raises:
-        TypeError, ValueError: An option that does not exist.
+        TypeError, ValueError: An option has a value that does not exist.
 
     Examples:
         >>> net = torch.nn.Sequential(
@@ -56,6 +60,8 @@ class FullGrad:
         >>> FullGrad()(net, torch.rand(5, 3, 8, 8)).shape
         torch.Size([5, 1, 8, 8])
     """
+
+    isolates_model: ClassVar[bool] = False  # each pass of the decomposition does
 
     postprocess: str | Postprocess = "paper"
     sites: Sites | None = None
@@ -70,41 +76,66 @@ class FullGrad:
             ("interpolation", ("bilinear", "bicubic")),
             ("multiply_by_input", (True, False)),
         ):
-            if (came := getattr(self, name)) not in allowed:
-                raise ValueError(f"{name} must be one of {allowed}, got {came!r}.")
+            check_choice(name, getattr(self, name), allowed)
         if self.placement is not None and not callable(self.placement):
             raise TypeError("placement must be a callable (site, values) -> (N, C, h, w) or None.")
 
-    def __call__(
-        self, model: Model, x: Tensor, target: Target = None, *, sample_ids: Tensor | None = None
+    def _attribute(
+        self, model: Model, x: Tensor, target: Target, sample_ids: Tensor | None
     ) -> Tensor:
-        """Saliency maps, (N, 1, H, W), float32 (float64 if x is).
-
-        Args:
-            model: Any differentiable network, run in eval mode and left as it was.
-            x: (N, C, H, W).
-            target: As in ``full_gradients``.
-            sample_ids: Not needed: nothing is random here.
-
-        Raises:
-            TypeError, ValueError: As ``full_gradients``.
-        """
-        model = validate_images(model, x, target)
-        return whole_or_one_by_one(self._maps, torch.cat, model, x, target)
+        return self._explain(model, x, target).saliency
 
     def coverage(self, model: Model, x: Tensor, target: Target = None) -> Tensor:
-        """The share of Σ|f^b| that the map could place, (N,) float64 in 0…1.
+        """Returns the share of Σ|f^b| that the map could place, (N,) float64 in 0…1.
 
-        The sum runs over all biases of the network, element by element (what is only known as one
+        The sum runs over all biases of the network, element by element (a bias known only as one
         number per sample counts with its size); 1 if there are none. Biases of fully connected
-        layers, 1×1 maps and class tokens have no place, nor have the sites that ``sites`` leaves
-        out.
+        layers, 1×1 maps and class tokens have no place, nor have sites that ``sites`` excludes.
 
         Raises:
             TypeError, ValueError: As ``full_gradients``.
         """
         model = validate_images(model, x, target)
-        return coverage(model, x, target, self.sites_taken, self.placement)
+        return compute_coverage(model, x, target, self.resolved_sites, self.placement)
+
+    def explain(
+        self,
+        model: Model,
+        x: Tensor,
+        target: Target = None,
+        *,
+        coverage: bool = False,
+        layer_maps: str | Postprocess | None = None,
+        budget: bool = False,
+        sample_ids: Tensor | None = None,
+        tolerance: float | None = None,
+    ) -> Explanation:
+        """Computes maps with their coverage, layer maps and attribution budget, in one pass.
+
+        Args:
+            model, x, target, sample_ids: As for the maps alone.
+            coverage: Whether to compute what ``FullGrad.coverage`` returns.
+            layer_maps: ψ of the layer maps, which are those of ``fullgrad_lightning.layer_maps``.
+            budget: Whether to compute what ``attribution_budget`` returns.
+            tolerance: As in ``attribution_budget``, which warns of an incomplete decomposition.
+
+        Raises:
+            TypeError, ValueError: As ``full_gradients``.
+
+        Examples:
+            >>> net = torch.nn.Sequential(
+            ...     torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(144, 2))
+            >>> explanation = FullGrad().explain(net, torch.rand(5, 3, 8, 8), layer_maps="signed")
+            >>> explanation.saliency.shape, explanation.layer_maps["0"].shape
+            (torch.Size([5, 1, 8, 8]), torch.Size([5, 1, 6, 6]))
+        """
+        model = validate_images(model, x, target)
+        psi = None if layer_maps is None else get_postprocess(layer_maps)
+        explanation = self._explain(model, x, target, coverage, psi, budget)
+        if explanation.budget is not None:
+            residual, dtype = explanation.budget.relative_residual, explanation.budget.output.dtype
+            report_incompleteness(residual, dtype, model, x, target, tolerance)
+        return explanation
 
     @property
     def psi(self) -> Postprocess:
@@ -112,27 +143,48 @@ class FullGrad:
         return get_postprocess(self.postprocess)
 
     @property
-    def sites_taken(self) -> Sites:
-        """Which sites are taken, the default resolved."""
+    def resolved_sites(self) -> Sites:
+        """The sites that the map takes, ``"all"`` or ``"bias"``."""
         released = isinstance(self.postprocess, str) and self.postprocess in RELEASED
         return self.sites or ("bias" if released else "all")
 
-    def accumulator(self, n: int) -> MapAccumulator:
-        """The consumer that makes N maps."""
-        return MapAccumulator(n, self.psi, self.sites_taken, self.placement)
+    def make_accumulator(self, n: int) -> MapAccumulator:
+        """Builds the handler that makes N maps."""
+        return MapAccumulator(n, self.psi, self.resolved_sites, self.placement)
 
-    def _maps(self, model: Model, x: Tensor, target: Target) -> Tensor:
-        consumer = self.accumulator(x.shape[0])
-        done = stream_bias_gradients(model, x, target, consumer)
-        gradient = done.input_gradient
-        return self.finished(
-            consumer, gradient * x.detach() if self.multiply_by_input else gradient
-        )
+    def input_term(self, x: Tensor, gradient: Tensor) -> Tensor:
+        """Returns the term of the input before ψ, shaped like x."""
+        return gradient * x.detach() if self.multiply_by_input else gradient
 
-    def finished(self, consumer: MapAccumulator, input_term: Tensor) -> Tensor:
-        """The map of all that the consumer got and of the input term, (N, C, H, W)."""
+    def finish_maps(self, accumulator: MapAccumulator, input_term: Tensor) -> Tensor:
+        """Adds the term of the input, (N, C, H, W), and returns the maps, (N, 1, H, W)."""
         with torch.no_grad():
-            consumer.add(input_term)
+            accumulator.add(input_term)
             height, width = input_term.shape[2:]
-            saliency = consumer.saliency(height, width, self.interpolation)
+            saliency = accumulator.saliency(height, width, self.interpolation)
         return saliency.to(map_dtype(input_term))
+
+    def _explain(
+        self,
+        model: Model,
+        x: Tensor,
+        target: Target,
+        coverage: bool = False,
+        psi_of_layers: Postprocess | None = None,
+        budget: bool = False,
+    ) -> Explanation:
+        def explain_batch(model: Model, x: Tensor, target: Target) -> Explanation:
+            maps = self.make_accumulator(x.shape[0])
+            shares = CoverageHandler(self.resolved_sites, self.placement) if coverage else None
+            layers = LayerMapHandler(psi_of_layers, self.placement) if psi_of_layers else None
+            terms = TermCollector() if budget else None
+            handlers = [h for h in (maps, shares, layers, terms) if h is not None]
+            result = stream_bias_gradients(model, x, target, HandlerList(handlers))
+            return Explanation(
+                self.finish_maps(maps, self.input_term(x, result.input_gradient)),
+                shares.coverage(x) if shares else None,
+                layers.layer_maps() if layers else None,
+                terms.budget(x, result) if terms else None,
+            )
+
+        return whole_or_one_by_one(explain_batch, join_explanations, model, x, target)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -19,9 +18,9 @@ from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias
 from fullgrad_lightning.saliency.base import validate_images
 from fullgrad_lightning.saliency.map_accumulator import (
     Placement,
-    enlarged,
+    apply_postprocess,
+    enlarge,
     place_on_image,
-    postprocessed,
 )
 from fullgrad_lightning.saliency.postprocess import Postprocess, get_postprocess
 from fullgrad_lightning.saliency.tensor_chunks import WorkBuffer
@@ -49,7 +48,7 @@ def layer_maps(
             are: the maps of a site add up to what it contributes on the image.
         resolution: ``"native"``, that of each site, or ``"image"``, bilinearly enlarged to H×W.
         per_neuron: Whether each channel has a map of its own, ψ applied to it alone. All of them
-            are kept at once.
+            are kept.
         placement: As in ``FullGrad``.
 
     Returns:
@@ -70,42 +69,59 @@ def layer_maps(
     psi = get_postprocess(postprocess)
 
     def maps(model: Model, x: Tensor, target: Target) -> dict[str, Tensor]:
-        consumer = _Maps(psi, per_neuron, placement or place_on_image)
-        stream_bias_gradients(model, x, target, consumer)
-        in_order = sorted(consumer.maps.items(), key=lambda item: item[0].position)
-        return {site.name: site_map for site, site_map in in_order}
+        handler = LayerMapHandler(psi, placement, per_neuron)
+        stream_bias_gradients(model, x, target, handler)
+        return handler.layer_maps()
 
-    found = whole_or_one_by_one(maps, _join, model, x, target)
+    native = whole_or_one_by_one(maps, join_layer_maps, model, x, target)
     if resolution == "native":
-        return found
+        return native
     size = (x.shape[2], x.shape[3])
-    return {name: enlarged(site_map, size, "bilinear", psi) for name, site_map in found.items()}
+    return {name: enlarge(site_map, size, "bilinear", psi) for name, site_map in native.items()}
 
 
-@dataclass
-class _Maps(BiasGradientHandler):
-    postprocess: Postprocess
-    per_neuron: bool
-    placement: Placement
-    maps: dict[Site, Tensor] = field(default_factory=dict)
-    scratch: WorkBuffer = field(default_factory=WorkBuffer)
+class LayerMapHandler(BiasGradientHandler):
+    """Reduces each bias-gradient to a map of its own.
 
-    def receive(self, record: PendingBias, gradient: Tensor) -> None:
-        if record.site.layout is None and self.placement is place_on_image:
+    Args:
+        postprocess: ψ.
+        placement: The user's own, or ``None``.
+        per_neuron: Whether each channel has a map of its own.
+    """
+
+    def __init__(
+        self, postprocess: Postprocess, placement: Placement | None, per_neuron: bool = False
+    ) -> None:
+        self.postprocess = postprocess
+        self.placement = placement
+        self.per_neuron = per_neuron
+        self._maps: dict[Site, Tensor] = {}
+        self._buffer = WorkBuffer()
+
+    def receive(self, pending: PendingBias, gradient: Tensor) -> None:
+        site = pending.site
+        if site.layout is None and self.placement is None:
             return
-        values = self.placement(record.site, record.bias_gradient(gradient))
+        place = self.placement or place_on_image
+        values = place(site, pending.bias_gradient(gradient))
         if values is None:
             return
         n, c = values.shape[:2]
         if self.per_neuron:
             values = values.reshape(n * c, 1, *values.shape[2:])
-        site_map = postprocessed(self.postprocess, values, None, self.scratch)
-        self.maps[record.site] = site_map.reshape(n, -1, *site_map.shape[2:])
+        site_map = apply_postprocess(self.postprocess, values, None, self._buffer)
+        self._maps[site] = site_map.reshape(n, -1, *site_map.shape[2:])
+
+    def layer_maps(self) -> dict[str, Tensor]:
+        """Returns site name -> (N, 1, h, w), or (N, C, h, w) per neuron, in execution order."""
+        sites = sorted(self._maps, key=lambda site: site.position)
+        return {site.name: self._maps[site] for site in sites}
 
 
-def _join(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    shapes = {name: site_map for part in parts for name, site_map in part.items()}
+def join_layer_maps(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Joins layer maps of single samples to those of the batch; a site that a sample lacks is 0."""
+    examples = {name: site_map for part in parts for name, site_map in part.items()}
     return {
-        name: torch.cat([part.get(name, torch.zeros_like(one)) for part in parts])
-        for name, one in shapes.items()
+        name: torch.cat([part.get(name, torch.zeros_like(example)) for part in parts])
+        for name, example in examples.items()
     }

@@ -1,4 +1,4 @@
-"""Turns the stream of bias-gradients into a map: one sum per resolution, enlarged once."""
+"""Reduction of bias-gradients to a map: one sum for each resolution, enlarged once."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from fullgrad_lightning.saliency.postprocess import Postprocess, Preset
 from fullgrad_lightning.saliency.tensor_chunks import WorkBuffer
 
 Sites = Literal["all", "bias"]
-# Where values of a site lie on the image: -> (N, C, h, w), or None for nowhere.
+# Places the values of a site on the image: -> (N, C, h, w), or None if they have no place.
 Placement = Callable[[Site, Tensor], Tensor | None]
 
 
 def is_bias_site(op: str, kind: Kind) -> bool:
-    """Whether a site is the bias of a convolution or a batch norm: what the released codes take."""
+    """Returns whether a site is the bias of a convolution or a batch norm, as in released codes."""
     return (op.startswith("conv") and kind == "parameter") or op == "batch_norm"
 
 
 def place_on_image(site: Site, values: Tensor) -> Tensor | None:
-    """Values of a site as (N, C, h, w); ``None`` if they do not lie on the image.
+    """Returns values of a site as (N, C, h, w); ``None`` if they do not lie on the image.
 
-    (N, C, H, W), (N, H, W, C) and token sequences do, of which class and register tokens are left
-    out; vectors, 1×1 maps, attention scores and windows do not. The default of ``placement=``.
+    (N, C, H, W), (N, H, W, C) and token sequences do, without class and register tokens; vectors,
+    1×1 maps, attention scores and windows do not. The default of ``placement=``.
     """
     return None if site.layout is None else site.layout.fold(values)
 
 
 @dataclass
 class MapAccumulator(BiasGradientHandler):
-    """Consumer that reduces each bias-gradient to a map and adds up those of one resolution.
+    """Reduces each bias-gradient to a map and adds up those of one resolution.
 
     Args:
         samples: N.
         postprocess: ψ.
-        sites: Which sites are asked for.
+        sites: The sites that the map takes.
         placement: The user's own, or ``None``.
         use_bias: Whether values are gradient ⊙ bias (FullGrad), or the gradient alone.
     """
@@ -53,29 +53,29 @@ class MapAccumulator(BiasGradientHandler):
     placement: Placement | None = None
     use_bias: bool = True
     sums: dict[tuple[int, int], Tensor] = field(default_factory=dict)
-    scratch: WorkBuffer = field(default_factory=WorkBuffer)
+    buffer: WorkBuffer = field(default_factory=WorkBuffer)
 
     def wants(self, op: str, kind: Kind) -> bool:
         return self.sites == "all" or is_bias_site(op, kind)
 
-    def receive(self, record: PendingBias, gradient: Tensor) -> None:
+    def receive(self, pending: PendingBias, gradient: Tensor) -> None:
         if self.placement is None:
-            fold = self.fold(record.site)
+            fold = self._find_fold(pending.site)
             if fold is None:
                 return
             if not self.use_bias:
                 self.add(fold(gradient))
                 return
-            bias = record.bias(gradient)
+            bias = pending.bias(gradient)
             if gradient.is_floating_point() and gradient.element_size() > 2:
                 self.add(fold(gradient), fold(bias.expand_as(gradient)))
                 return
-        placed = self.placed(record, gradient)
+        placed = self.place(pending, gradient)
         if placed is not None:
             self.add(placed)
 
-    def fold(self, site: Site) -> Callable[[Tensor], Tensor] | None:
-        """How values of a site are seen as (N, C, h, w), if they lie on the image."""
+    def _find_fold(self, site: Site) -> Callable[[Tensor], Tensor] | None:
+        """Returns the function that views values of a site as (N, C, h, w), or ``None``."""
         if site.layout is not None:
             return site.layout.fold
         is_1x1 = len(site.shape) == 4 and site.shape[0] == self.samples and site.shape[2:] == (1, 1)
@@ -83,13 +83,13 @@ class MapAccumulator(BiasGradientHandler):
             return lambda values: values
         return None
 
-    def placed(self, record: PendingBias, gradient: Tensor) -> Tensor | None:
-        """The values of a site on the image, (N, C, h, w)."""
-        site = record.site
+    def place(self, pending: PendingBias, gradient: Tensor) -> Tensor | None:
+        """Returns the values of a site on the image, (N, C, h, w)."""
+        site = pending.site
         if self.placement is None:
-            fold = self.fold(site)
-            return None if fold is None else fold(self._values(record, gradient))
-        placed = self.placement(site, self._values(record, gradient))
+            fold = self._find_fold(site)
+            return None if fold is None else fold(self._values(pending, gradient))
+        placed = self.placement(site, self._values(pending, gradient))
         if placed is not None and (placed.ndim != 4 or len(placed) != self.samples):
             raise ValueError(
                 f"placement must return (N, C, h, w) with N={self.samples}, or None, but for site "
@@ -99,7 +99,7 @@ class MapAccumulator(BiasGradientHandler):
 
     def add(self, values: Tensor, bias: Tensor | None = None) -> None:
         """Adds ψ of values, or of values ⊙ bias, (N, C, h, w) each."""
-        site_map = postprocessed(self.postprocess, values, bias, self.scratch)
+        site_map = apply_postprocess(self.postprocess, values, bias, self.buffer)
         size = (site_map.shape[2], site_map.shape[3])
         if size in self.sums:
             self.sums[size] += site_map
@@ -107,23 +107,23 @@ class MapAccumulator(BiasGradientHandler):
             self.sums[size] = site_map
 
     def saliency(self, height: int, width: int, interpolation: str) -> Tensor:
-        """All that was added, (N, 1, H, W)."""
+        """Returns the sum of all maps, (N, 1, H, W)."""
         maps = [
-            enlarged(site_map, (height, width), interpolation, self.postprocess)
+            enlarge(site_map, (height, width), interpolation, self.postprocess)
             for site_map in self.sums.values()
         ]
         total = sum(maps[1:], start=maps[0])
         psi = self.postprocess
         return psi.finish(total) if isinstance(psi, Preset) else total
 
-    def _values(self, record: PendingBias, gradient: Tensor) -> Tensor:
-        return record.bias_gradient(gradient) if self.use_bias else gradient
+    def _values(self, pending: PendingBias, gradient: Tensor) -> Tensor:
+        return pending.bias_gradient(gradient) if self.use_bias else gradient
 
 
-def postprocessed(
-    psi: Postprocess, values: Tensor, bias: Tensor | None, scratch: WorkBuffer
+def apply_postprocess(
+    psi: Postprocess, values: Tensor, bias: Tensor | None, buffer: WorkBuffer
 ) -> Tensor:
-    """ψ(values ⊙ bias), (N, C, h, w) to (N, 1, h, w), in float32 or float64.
+    """Returns ψ(values ⊙ bias), (N, C, h, w) to (N, 1, h, w), in float32 or float64.
 
     Raises:
         ValueError: A user's ψ returned something of another shape.
@@ -131,22 +131,22 @@ def postprocessed(
     if values.element_size() < 4:
         values = values.float()
     if isinstance(psi, Preset):
-        return psi.reduce(values, bias, scratch)
+        return psi.reduce(values, bias, buffer)
     result = psi(values if bias is None else values * bias)
     n, _, h, w = values.shape
     if not isinstance(result, Tensor) or result.shape != (n, 1, h, w):
-        came = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
+        returned = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
         raise ValueError(
             f"postprocess must turn (N, C, h, w) into (N, 1, h, w), here {(n, 1, h, w)}, but it "
-            f"returned {came}. Sum over the channels: .sum(1, keepdim=True)."
+            f"returned {returned}. Sum over the channels: .sum(1, keepdim=True)."
         )
     return result
 
 
-def enlarged(
+def enlarge(
     site_map: Tensor, size: tuple[int, int], interpolation: str, psi: Postprocess
 ) -> Tensor:
-    """A map, (N, 1, h, w), at the resolution of the image."""
+    """Interpolates a map, (N, 1, h, w), to the resolution of the image."""
     if site_map.shape[2:] == size:
         return site_map
     corners = bool(getattr(psi, "align_corners", False))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.saliency.tensor_chunks import WorkBuffer, chunks
+from fullgrad_lightning.utilities.rounding import is_constant
 
 # ψ of a user's own: (N, C, h, w), the values of one site, to (N, 1, h, w), summed over channels.
 # It may have an attribute ``align_corners``, which tells how its maps are to be enlarged.
@@ -145,8 +146,7 @@ def _reciprocal_range(low: Tensor, high: Tensor, epsilon: float | None) -> Tenso
     extent = high - low
     if epsilon is not None:
         return (extent + epsilon).reciprocal_()
-    constant = extent <= 64 * torch.finfo(extent.dtype).eps * high
-    return extent.reciprocal_().masked_fill_(constant, 0)
+    return extent.reciprocal_().masked_fill_(is_constant(low, high), 0)
 
 
 def _joined(extremes: list[tuple[Tensor, Tensor]], n: int) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from fullgrad_lightning.saliency.fullgrad import FullGrad
 from fullgrad_lightning.saliency.map_accumulator import MapAccumulator, Sites
 from fullgrad_lightning.saliency.postprocess import Postprocess
+from fullgrad_lightning.saliency.registry import register_saliency_method
 
 
+@register_saliency_method("simple_fullgrad")
 @dataclass(frozen=True)
 class SimpleFullGrad(FullGrad):
     """FullGrad with the gradients of intermediate features instead of bias-gradients.
@@ -19,7 +21,7 @@ class SimpleFullGrad(FullGrad):
 
     Args:
         postprocess: As in ``FullGrad``; the released code uses ``"idiap"``.
-        sites: ``"bias"``; no other place has a feature to speak of.
+        sites: ``"bias"``; other sites have no features.
         interpolation, multiply_by_input, placement: As in ``FullGrad``.
     """
 
@@ -28,11 +30,11 @@ class SimpleFullGrad(FullGrad):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.sites_taken != "bias":
+        if self.resolved_sites != "bias":
             raise ValueError(
                 "SimpleFullGrad is defined on the outputs of convolutions and batch norms: "
                 f"sites must be 'bias', got {self.sites!r}. Use FullGrad for all sites."
             )
 
-    def accumulator(self, n: int) -> MapAccumulator:
+    def make_accumulator(self, n: int) -> MapAccumulator:
         return MapAccumulator(n, self.psi, "bias", self.placement, use_bias=False)

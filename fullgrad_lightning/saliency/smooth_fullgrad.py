@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model, Target
 from fullgrad_lightning.decomposition.bias_gradients import stream_bias_gradients
+from fullgrad_lightning.decomposition.target import select_target
 from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, SampleAxisLost
-from fullgrad_lightning.saliency.base import (
-    index_target,
-    noise_options,
-    positive_integer,
-    resolve_target,
-    validate_images,
-)
-from fullgrad_lightning.saliency.draws import gaussian_noise, noise_scale, sample_ids_of
+from fullgrad_lightning.saliency.base import index_target
+from fullgrad_lightning.saliency.explanation import Explanation
 from fullgrad_lightning.saliency.fullgrad import FullGrad
 from fullgrad_lightning.saliency.map_accumulator import MapAccumulator
+from fullgrad_lightning.saliency.noise import (
+    check_noise_options,
+    gaussian_noise,
+    noise_scale,
+    resolve_sample_ids,
+)
+from fullgrad_lightning.saliency.postprocess import Postprocess
+from fullgrad_lightning.saliency.registry import register_saliency_method
 
 
+@register_saliency_method("smooth_fullgrad")
 @dataclass(frozen=True)
 class SmoothFullGrad(FullGrad):
-    """FullGrad of site maps that were averaged, signed, over noisy copies, before ψ.
+    """FullGrad of bias-gradients that are averaged, signed, over noisy copies, before ψ.
 
     As released by the authors of FullGrad, after SmoothGrad (Smilkov et al. 2017). The target is
     fixed once on the clean image. All draws of one image run in one batch, so that each bias-
-    gradient is averaged and reduced as it appears; if they have to be split, their averages, of the
-    size of one image's activations, are kept.
+    gradient is averaged and reduced as it appears; if they are split into several batches, their
+    averages, of the size of one image's activations, are kept.
 
     Args:
         postprocess, sites, interpolation, multiply_by_input, placement: As in ``FullGrad``.
         n_samples: Number of noisy copies of each image.
         noise_level: Standard deviation of the noise, as a share of each image's own range.
-        seed: Of the noise; draw i of a sample depends on (seed, sample id, i) alone.
-        internal_batch_size: The most noisy copies that run at once: what bounds the memory.
+        seed: Seed of the noise; draw i of a sample depends on (seed, sample id, i) alone.
+        internal_batch_size: Largest number of noisy copies in one forward pass, which bounds the
+            memory.
     """
+
+    fixes_target: ClassVar[bool] = True
 
     n_samples: int = 25
     noise_level: float = 0.15
@@ -46,64 +54,83 @@ class SmoothFullGrad(FullGrad):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        noise_options(self.n_samples, self.noise_level, self.seed)
-        positive_integer("internal_batch_size", self.internal_batch_size)
+        check_noise_options(self.n_samples, self.noise_level, self.seed, self.internal_batch_size)
 
-    def __call__(
-        self, model: Model, x: Tensor, target: Target = None, *, sample_ids: Tensor | None = None
+    def _attribute(
+        self, model: Model, x: Tensor, target: Target, sample_ids: Tensor | None
     ) -> Tensor:
-        """As ``FullGrad``; the noise of a sample depends on its id, see ``SaliencyMethod``."""
-        model = validate_images(model, x, target)
-        ids = sample_ids_of(x, sample_ids)
-        target = resolve_target(model, x, target)
-        return torch.cat([self._map(model, x, target, i, ids[i]) for i in range(x.shape[0])])
+        maps = []
+        for i, sample_id in enumerate(resolve_sample_ids(x, sample_ids)):
+            sample = (model, x[i : i + 1], select_target(target, i), sample_id)
+            try:
+                maps.append(self._smooth_map(*sample, self.internal_batch_size))
+            except SampleAxisLost:
+                maps.append(self._smooth_map(*sample, 1))
+        return torch.cat(maps)
 
-    def _map(self, model: Model, x: Tensor, target: Target, i: int, sample_id: int) -> Tensor:
-        clean = x[i].detach()
-        target = index_target(target, torch.tensor([i]))
-        try:
-            return self._averaged(model, clean, target, sample_id, self.internal_batch_size)
-        except SampleAxisLost:
-            return self._averaged(model, clean, target, sample_id, 1)
+    def explain(
+        self,
+        model: Model,
+        x: Tensor,
+        target: Target = None,
+        *,
+        coverage: bool = False,
+        layer_maps: str | Postprocess | None = None,
+        budget: bool = False,
+        sample_ids: Tensor | None = None,
+        tolerance: float | None = None,
+    ) -> Explanation:
+        """Computes maps and, in one more pass over the clean images, everything else requested."""
+        saliency = self(model, x, target, sample_ids=sample_ids)
+        if not (coverage or layer_maps is not None or budget):
+            return Explanation(saliency)
+        clean = FullGrad(sites=self.resolved_sites, placement=self.placement).explain(
+            model, x, target,
+            coverage=coverage, layer_maps=layer_maps, budget=budget, tolerance=tolerance,
+        )  # fmt: skip
+        return replace(clean, saliency=saliency)
 
-    def _averaged(
-        self, model: Model, clean: Tensor, target: Target, sample_id: int, at_once: int
+    def _smooth_map(
+        self, model: Model, x: Tensor, target: Target, sample_id: int, batch_size: int
     ) -> Tensor:
-        consumer = _Average(1, self.psi, self.sites_taken, self.placement, draws=self.n_samples)
-        input_term = torch.zeros_like(clean)
-        for first in range(0, self.n_samples, at_once):
-            draws = range(first, min(first + at_once, self.n_samples))
-            noise = gaussian_noise(clean, self.seed, sample_id, draws)
-            noisy = clean + noise_scale(clean[None], self.noise_level) * noise
-            consumer.samples = len(draws)
+        """Returns the map, (1, 1, H, W), of one sample (1, C, H, W)."""
+        accumulator = _MeanAccumulator(
+            1, self.psi, self.resolved_sites, self.placement, draws=self.n_samples
+        )
+        input_term = torch.zeros_like(x)
+        for first in range(0, self.n_samples, batch_size):
+            draws = range(first, min(first + batch_size, self.n_samples))
+            noise = gaussian_noise(x[0], self.seed, sample_id, draws)
+            noisy = x + noise_scale(x, self.noise_level) * noise
+            accumulator.samples = len(draws)
             repeated = index_target(target, torch.zeros(len(draws), dtype=torch.int64))
-            gradient = stream_bias_gradients(model, noisy, repeated, consumer).input_gradient
-            term = gradient * noisy if self.multiply_by_input else gradient
+            result = stream_bias_gradients(model, noisy, repeated, accumulator)
+            term = self.input_term(noisy, result.input_gradient)
             input_term += term.sum(0) / self.n_samples
-        consumer.reduce_all()
-        return self.finished(consumer, input_term[None])
+        accumulator.reduce_means()
+        return self.finish_maps(accumulator, input_term)
 
 
 @dataclass
-class _Average(MapAccumulator):
+class _MeanAccumulator(MapAccumulator):
     """Averages the values of each site over all draws before they are reduced."""
 
     draws: int = 1
     means: dict[str, Tensor] = field(default_factory=dict)
 
-    def receive(self, record: PendingBias, gradient: Tensor) -> None:
-        values = self.placed(record, gradient)
+    def receive(self, pending: PendingBias, gradient: Tensor) -> None:
+        values = self.place(pending, gradient)
         if values is None:
             return
-        mean = values.sum(0, keepdim=True) / self.draws
-        if self.samples == self.draws:  # none are to come: reduce it at once
+        name, mean = pending.site.name, values.sum(0, keepdim=True) / self.draws
+        if self.samples == self.draws:  # all draws are in this batch
             self.add(mean)
-        elif record.site.name in self.means:
-            self.means[record.site.name] += mean
+        elif name in self.means:
+            self.means[name] += mean
         else:
-            self.means[record.site.name] = mean
+            self.means[name] = mean
 
-    def reduce_all(self) -> None:
-        """Reduces what was kept."""
+    def reduce_means(self) -> None:
+        """Reduces the means of draws that ran in several batches."""
         for mean in self.means.values():
             self.add(mean)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from fullgrad_lightning.utilities.rounding import is_constant
+
 QUANTILE = 0.995  # of a map's values; what lies above is shown like it
 SIGNED_ABOVE = 0.01  # negative values below this share of the largest are rounding or overshoot
 
@@ -88,7 +90,7 @@ def _scaled(maps: Tensor, signed: bool, size: tuple[int, int] | None) -> Tensor:
     flat = maps.flatten(1)
     low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
     # What varies only by rounding is constant: nothing in it is salient.
-    constant = high - low <= 64 * torch.finfo(maps.dtype).eps * torch.maximum(high, -low)
+    constant = is_constant(low, high)
     if not signed:
         flat = flat - low
     magnitude = flat.abs()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -86,7 +87,9 @@ def test_noise_and_ties_belong_to_the_position(tmp_path: Path) -> None:
 
 
 class Normalised(pl.LightningDataModule):
-    mean, std = (0.5, 0.5, 0.25), (0.25, 0.5, 0.5)
+    def __init__(self, mean: Any = (0.5, 0.5, 0.25), std: Any = (0.25, 0.5, 0.5)) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
 
     def val_dataloader(self) -> DataLoader[Any]:
         return loader(batch_size=5)
@@ -116,6 +119,15 @@ def test_keys(tmp_path: Path) -> None:
     run, _ = validated(tmp_path, PixelPerturbationMonitor(), "test")
     assert set(numbers(run, "perturbation_test")) == {"0.01", "0.05", "0.1", "auc"}
     assert not numbers(run)
+
+
+@pytest.mark.parametrize("make", [torch.tensor, numpy.array, list])
+def test_the_data_module_may_hold_any_numbers(make: Any, tmp_path: Path) -> None:
+    monitor = PixelPerturbationMonitor(FRACTIONS, method="input_gradient", num_samples=6)
+    data = Normalised(make([1, 1, 0]), make([1, 2, 4]))
+    run, model = validated(tmp_path, monitor, datamodule=data)
+    got = numbers(run)
+    assert [got["0.1"], got["0.5"]] == pytest.approx(literal(model, 6, (-1, -0.5, 0)), rel=1e-5)
 
 
 class Epochs(Callback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import MethodType
 from typing import Any
 
 import pytest
@@ -215,6 +216,19 @@ def test_a_bound_method_and_a_function_leave_no_trace_either() -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert all(torch.equal(t, before[name]) for name, t in net.state_dict().items())
     assert net.training
+
+
+def test_a_bound_method_has_the_sites_and_the_checks_of_its_module() -> None:
+    net = redraw(nn.Sequential(nn.Linear(C, C), nn.Sequential(nn.SiLU(), nn.Linear(C, 2))))
+    halved = MethodType(lambda net, x: net(x)[:, :1], net)
+    expected = fgl.attribution_budget(net, images(N, C), 0)
+    got = fgl.attribution_budget(halved, images(N, C), 0)
+    assert list(got.bias_terms) == list(expected.bias_terms) == ["0", "1.0", "1.1"]
+    for name, term in expected.bias_terms.items():
+        assert torch.equal(got.bias_terms[name], term)
+    lazy = nn.LazyLinear(2)
+    with pytest.raises(ValueError, match="'weight' is not initialised"):
+        fgl.attribution_budget(MethodType(lambda net, x: net(x), lazy), images(N, C), 0)
 
 
 IMAGE = {  # maps that lie on the image, and what only looks so

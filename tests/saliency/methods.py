@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -10,7 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from fullgrad_lightning.saliency.base import SaliencyMethod
-from fullgrad_lightning.saliency.registry import saliency_method, saliency_methods
+from fullgrad_lightning.saliency.registry import (
+    saliency_method,
+    saliency_method_options,
+    saliency_methods,
+)
 
 # Few draws and steps: what is promised does not depend on how many.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -41,7 +44,7 @@ def relative_error(got: Tensor, expected: Tensor) -> float:
 
 
 def option_names(name: str) -> set[str]:
-    return {option.name for option in fields(make(name))}  # type: ignore[arg-type]
+    return set(saliency_method_options(name))
 
 
 class Classifier(nn.Module):

@@ -14,7 +14,7 @@ from fullgrad_lightning.saliency.baselines.controls import RandomSaliency, Sobel
 from fullgrad_lightning.saliency.baselines.gradients import InputGradient, InputXGradient
 from fullgrad_lightning.saliency.baselines.integrated_gradients import IntegratedGradients
 from fullgrad_lightning.saliency.baselines.smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
-from fullgrad_lightning.saliency.draws import generator
+from fullgrad_lightning.utilities.seeds import sample_generator
 from tests.decomposition.redrawn import images, redraw
 
 TARGETS = torch.tensor([2, 0, 1])
@@ -106,7 +106,7 @@ def noisy_gradients(net: nn.Module, x: Tensor, ids: list[int], draws: int) -> Te
     for i, sample in enumerate(x):
         sigma = 0.15 * (sample.max() - sample.min())
         for draw in range(draws):
-            noise = torch.randn(sample.shape, generator=generator(4, ids[i], draw)).double()
+            noise = torch.randn(sample.shape, generator=sample_generator(4, ids[i], draw)).double()
             noisy = (sample + sigma * noise)[None].requires_grad_()
             f = net(noisy)[0, TARGETS[i]]
             gradients.append(torch.autograd.grad(f, noisy)[0][0])

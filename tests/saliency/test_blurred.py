@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from fullgrad_lightning.saliency.baselines.blurred import Blurred
+from fullgrad_lightning.saliency.baselines.controls import Blurred
 from fullgrad_lightning.saliency.registry import saliency_method, saliency_methods
 from tests.decomposition.redrawn import images, redraw
 from tests.saliency.methods import OPTIONS, Classifier

@@ -206,7 +206,7 @@ def test_batch_with_different_targets_explains_each_with_its_own() -> None:
 def test_samples_that_cannot_be_followed_are_explained_one_by_one() -> None:
     model, x = Scrambled().eval(), images(3, 3, 12, 10)
     with pytest.raises(SampleAxisLost):
-        stream_bias_gradients(model, x, 0, FullGrad().accumulator(3))
+        stream_bias_gradients(model, x, 0, FullGrad().make_accumulator(3))
     expected = torch.cat([FullGrad()(model, x[i : i + 1], i) for i in range(3)])
     assert_near(FullGrad()(model, x, torch.arange(3)), expected, 1e-12)
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from fullgrad_lightning.saliency.fullgrad import FullGrad
-from fullgrad_lightning.saliency.postprocess import PRESETS, RELEASED
+from fullgrad_lightning.saliency.postprocess import PRESETS, RELEASED, Preset
 from tests.decomposition.exact import plainly
 from tests.decomposition.redrawn import images, redraw
 from tests.saliency import naive
@@ -133,6 +133,11 @@ def test_rounding_noise_on_a_constant_channel_has_no_vote(preset: str) -> None:
     assert psi(sign * noise).abs().max() == 0
     found = psi(sign * (noise + 1e-9 * images(1, 1, 9, 9, seed=2)))
     assert found.max() == pytest.approx(1) and found.min() == 0
+
+
+def test_a_constant_negative_channel_of_a_signed_preset_has_no_vote_either() -> None:
+    psi = Preset(part="signed", rescale="channel")
+    assert torch.equal(psi(torch.full((2, 3, 5, 5), -2.0)), torch.zeros(2, 1, 5, 5))
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fullgrad_lightning.saliency.draws import gaussian_noise
 from fullgrad_lightning.saliency.fullgrad import FullGrad
+from fullgrad_lightning.saliency.noise import gaussian_noise
 from fullgrad_lightning.saliency.postprocess import PRESETS
 from fullgrad_lightning.saliency.simple_fullgrad import SimpleFullGrad
 from fullgrad_lightning.saliency.smooth_fullgrad import SmoothFullGrad

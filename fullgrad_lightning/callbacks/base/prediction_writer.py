@@ -1,4 +1,4 @@
-"""What callbacks share that keep predictions by the number of their sample, and go on after a kill.
+"""Base class of callbacks that store predictions by row number and resume after an interruption.
 
 Shapes: N samples of a batch.
 """
@@ -17,64 +17,79 @@ from lightning_utilities.core.rank_zero import rank_zero_info
 from pytorch_lightning.callbacks import BasePredictionWriter
 from torch import Tensor
 
-from fullgrad_lightning.callbacks.base.batches import structure
 from fullgrad_lightning.callbacks.base.trainer_access import check_unsharded, is_fast_dev_run
+from fullgrad_lightning.utilities.describe import describe
 
 Rows = npt.NDArray[np.integer[Any]]
 
 
 class Store(Protocol):
-    """Rows of predictions, which several processes write, and which knows what it lacks."""
+    """Rows of predictions, which several processes write."""
 
     @property
     def sizes(self) -> Mapping[str, int]:
         """Number of rows of each split."""
 
     def missing(self, split: str) -> Rows:
-        """The rows that are not written, in rising order."""
+        """Returns the rows that are not written, in ascending order."""
 
     def write(self, split: str, indices: Tensor, values: Tensor, /) -> None:
-        """Writes rows; one that is killed on the way counts as missing."""
+        """Writes rows; a row whose write is interrupted stays missing."""
 
     def finish(self) -> None:
-        """Declares the store complete."""
+        """Marks the store as complete."""
+
+
+class IndexedDataModule(Protocol):
+    """A data module whose prediction loaders, one for each split, yield (rows (N,), batch)."""
+
+    @property
+    def splits(self) -> Sequence[str]:
+        """Names of the splits, in the order of the loaders."""
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """Number of rows of each split."""
+
+    def only_rows(self, rows: Mapping[str, Sequence[int]]) -> None:
+        """Restricts the loaders to these rows; splits that are not named are complete."""
 
 
 class ResumablePredictionWriter(BasePredictionWriter, ABC):
-    """Writes what ``trainer.predict`` predicts into a store, of the rows that it lacks.
+    """Writes the predictions of ``trainer.predict`` into a store, for the rows that it lacks.
 
-    The data module hands out (rows (N,), batch) of its ``splits`` and takes ``only_rows``:
-    ``ROARDataModule`` or ``IndexedSplitDataModule``. Processes write rows of their own and wait
-    for each other once, at the end.
+    The data module must be an ``IndexedDataModule``, such as ``ROARDataModule`` or
+    ``IndexedSplitDataModule``. Each process writes rows of its own; they wait for each other once,
+    at the end.
 
     Args:
-        place: Where the store is, for messages.
-        predicted: Keys of what ``predict_step`` must return.
-        remedy: Which module does.
+        location: Path or name of the store, for messages.
+        keys: Keys of the dict that ``predict_step`` must return; ``"index"`` is one of them.
+        remedy: A module whose ``predict_step`` returns them, for error messages.
     """
 
-    def __init__(self, place: str, predicted: set[str], remedy: str) -> None:
+    def __init__(self, location: str, keys: set[str], remedy: str) -> None:
         super().__init__("batch")
-        self._place, self._predicted, self._remedy = place, predicted, remedy
+        self._location, self._keys, self._remedy = location, keys, remedy
         self._store: Store | None = None
         self._splits: Sequence[str] = ()
 
     @abstractmethod
     def open_store(self, trainer: pl.Trainer, module: Any, data: Any) -> Store:
-        """Makes or opens the store; raises where it was made from something else."""
+        """Creates or opens the store; raises ``StoreMismatch`` if it was made from other data."""
 
     @abstractmethod
-    def values_of(self, prediction: dict[str, Any], split: str) -> Tensor:
-        """What is stored of a prediction, (N, …)."""
+    def extract_values(self, prediction: dict[str, Any], split: str) -> Tensor:
+        """Returns the values to store of a prediction, (N, …)."""
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Makes or opens the store, and has the data leave out what it holds."""
+        """Creates or opens the store, and restricts the data to the rows that it lacks."""
         if stage != "predict":
             return
         check_unsharded(trainer, self)
         super().setup(trainer, pl_module, stage)
         data: Any = trainer.datamodule  # type: ignore[attr-defined]
-        # Not told by its class: `lightning` has a DataModule of its own.
+        # Not by its class: `lightning` has a DataModule of its own.
         if not callable(getattr(data, "only_rows", None)):
             name = "none" if data is None else type(data).__name__
             raise TypeError(
@@ -89,7 +104,7 @@ class ResumablePredictionWriter(BasePredictionWriter, ABC):
         missing = self._missing(store)
         data.only_rows(missing)
         if not any(map(len, missing.values())):  # Lightning runs none of its loops then
-            rank_zero_info(f"{self._place} is complete already: nothing to compute.")
+            rank_zero_info(f"{self._location} is complete already: nothing to compute.")
             if trainer.is_global_zero:
                 store.finish()
 
@@ -104,35 +119,36 @@ class ResumablePredictionWriter(BasePredictionWriter, ABC):
         dataloader_idx: int,
     ) -> None:
         """Writes a batch of predictions to their rows."""
-        if not isinstance(prediction, dict) or not prediction.keys() >= self._predicted:
+        if not isinstance(prediction, dict) or not prediction.keys() >= self._keys:
             raise TypeError(
                 f"{type(self).__name__} needs predict_step to return a dict of "
-                f"{sorted(self._predicted)}, got {structure(prediction)}. Use {self._remedy}."
+                f"{sorted(self._keys)}, got {describe(prediction)}. Use {self._remedy}."
             )
         split = self._splits[dataloader_idx]
-        values = self.values_of(prediction, split)
+        values = self.extract_values(prediction, split)
         if self._store is not None:
             self._store.write(split, prediction["index"].cpu(), values)
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Completes the store, when all processes have written what they had."""
+        """Marks the store as complete, when all processes have written their rows."""
         trainer.strategy.barrier(type(self).__name__)
         if self._store is None or not trainer.is_global_zero:
             return
-        left = {split: len(rows) for split, rows in self._missing(self._store).items() if len(rows)}
-        if not left:
+        missing = self._missing(self._store)
+        if not any(map(len, missing.values())):
             self._store.finish()
             return
         sizes = self._store.sizes
-        lacking = ", ".join(f"{n} of {sizes[split]} of {split}" for split, n in left.items())
+        counts = [f"{len(rows)} of {sizes[s]} of {s}" for s, rows in missing.items() if len(rows)]
         warnings.warn(
-            f"{self._place} is not complete and cannot be read yet: it lacks {lacking} rows. The "
-            "same again, without limit_predict_batches, computes only those.",
+            f"{self._location} is not complete and cannot be read yet: it lacks "
+            f"{', '.join(counts)} rows. Run the same command again, without "
+            "limit_predict_batches: it computes only those.",
             stacklevel=2,
         )
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Has the data hand out all rows again."""
+        """Lifts the restriction of the data."""
         data: Any = getattr(trainer, "datamodule", None)
         if stage == "predict" and callable(getattr(data, "only_rows", None)):
             data.only_rows({})

@@ -1,11 +1,10 @@
-"""The pictures of a monitor: what was explained, drawn and sent to the loggers."""
+"""Figures of a ``FullGradMonitor``: drawn, and logged by the loggers of the Trainer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
@@ -13,12 +12,13 @@ from torch import Tensor
 
 from fullgrad_lightning.callbacks.base.trainer_access import (
     is_fast_dev_run,
+    log_folder,
     logging_step,
-    normalization,
 )
-from fullgrad_lightning.callbacks.fullgrad_monitor.options import MonitorOptions
-from fullgrad_lightning.callbacks.fullgrad_monitor.sample_collector import Samples
-from fullgrad_lightning.callbacks.fullgrad_monitor.state import Watched
+from fullgrad_lightning.callbacks.fullgrad_monitor.explain import SampleExplanations
+from fullgrad_lightning.callbacks.fullgrad_monitor.sample_collector import WatchedSamples
+from fullgrad_lightning.callbacks.fullgrad_monitor.state import MonitorState
+from fullgrad_lightning.utilities.normalization import Normalization
 from fullgrad_lightning.visualization import (
     film_strip,
     layers_grid,
@@ -28,107 +28,115 @@ from fullgrad_lightning.visualization import (
     unnormalized,
 )
 
-if TYPE_CHECKING:
-    from fullgrad_lightning.callbacks.fullgrad_monitor.validation_run import Explanation
 
-
-@dataclass
-class Pictures:
-    """Draws explanations, and sends them to the loggers of a Trainer.
+@dataclass(frozen=True)
+class MonitorFigures:
+    """Draws explanations, and logs them as images.
 
     Args:
-        options: Of the monitor.
-        folder: For loggers that take no images, and for the film strip.
-        mean, std: Undo the normalisation of inputs; ``None``: each image by its own range.
-        class_names: For titles; empty: indices are shown.
+        folder: Folder of the film strip, and of all images where a logger takes none.
+        normalization: Normalisation of the images, to undo it; ``None``: that of the DataModule.
+        default_normalization: Normalisation of the DataModule, which is not used for images with
+            another number of channels; without one, each image is scaled by its own range.
+        class_names: Names of the classes, for titles; empty: indices are shown.
+        film_name: Name of the film strip.
     """
 
-    options: MonitorOptions
     folder: Path
-    mean: Sequence[float] | None
-    std: Sequence[float] | None
+    normalization: Normalization | None
+    default_normalization: Normalization | None
     class_names: Sequence[str]
+    film_name: str
 
     @classmethod
-    def of(cls, options: MonitorOptions, trainer: pl.Trainer, logs: Path) -> Pictures:
-        """What the options leave open is taken from the DataModule, if it has such attributes."""
-        data: Any = getattr(trainer, "datamodule", None)
-        mean, std = normalization(trainer, options.mean, options.std)
-        names = options.class_names
-        if names is None:
-            names = getattr(data, "class_names", None)
+    def from_trainer(
+        cls,
+        trainer: pl.Trainer,
+        normalization: Normalization | None,
+        class_names: Sequence[str] | None,
+        dataloader_idx: int,
+    ) -> MonitorFigures:
+        """Takes from the Trainer's DataModule what the arguments leave open. A collective."""
+        data = getattr(trainer, "datamodule", None)
+        names = getattr(data, "class_names", None) if class_names is None else class_names
+        is_list = isinstance(names, Sequence) and not isinstance(names, str)
         return cls(
-            options,
-            logs,
-            mean,
-            std,
-            names if isinstance(names, Sequence) and not isinstance(names, str) else (),
+            log_folder(trainer),
+            normalization,
+            Normalization.of_datamodule(data),
+            names if is_list else (),  # type: ignore[arg-type]
+            f"film_strip_{dataloader_idx}" if dataloader_idx else "film_strip",
         )
 
-    def log(self, trainer: pl.Trainer, shown: Explanation, prefix: str, suffix: str) -> None:
-        """Logs the grid of one validation and, if asked for, its layers."""
+    def log_explanations(
+        self,
+        trainer: pl.Trainer,
+        samples: WatchedSamples,
+        explanations: SampleExplanations,
+        prefix: str,
+        suffix: str,
+    ) -> None:
+        """Logs the grid of one validation and, if there are maps of layers, theirs."""
         if is_fast_dev_run(trainer):
             return
-        images, titles = self._images(shown.samples), self._titles(shown)
-        self._send(trainer, f"{prefix}/samples{suffix}", saliency_grid(images, shown.maps, titles))
-        if shown.layers:
-            grids = [
-                layers_grid(image, maps)
-                for image, maps in zip(images, shown.layers, strict=True)
-                if maps
-            ]
-            if grids:
-                self._send(trainer, f"{prefix}/layers{suffix}", torch.cat(grids, dim=1))
+        images, titles = self._draw_images(samples), self._titles(samples, explanations)
+        grid = saliency_grid(images, explanations.maps, titles)
+        self._log(trainer, f"{prefix}/samples{suffix}", grid)
+        pairs = zip(images, explanations.layer_maps, strict=False)
+        layers = [layers_grid(image, maps) for image, maps in pairs if maps]
+        if layers:
+            self._log(trainer, f"{prefix}/layers{suffix}", torch.cat(layers, dim=1))
 
-    def log_film(self, trainer: pl.Trainer, watched: Watched, prefix: str) -> None:
+    def log_film(self, trainer: pl.Trainer, state: MonitorState, prefix: str) -> None:
         """Logs the film strip, and writes it beside the logs."""
-        if is_fast_dev_run(trainer) or not self.save_film(watched):
+        if is_fast_dev_run(trainer) or not self.save_film(state):
             return
-        self._send(trainer, f"{prefix}/{self._film_name}", self._film(watched))
+        self._log(trainer, f"{prefix}/{self.film_name}", self._draw_film(state))
 
-    def save_film(self, watched: Watched) -> bool:
-        """Writes the film strip beside the logs, if there is something to be shown."""
-        if watched.samples is None or not watched.film.frames:
+    def save_film(self, state: MonitorState) -> bool:
+        """Writes the film strip beside the logs; returns whether there is one."""
+        if state.samples is None or not state.history.frames:
             return False
-        save_png(self._film(watched), self.folder / "fullgrad" / f"{self._film_name}.png")
+        save_png(self._draw_film(state), self.folder / "fullgrad" / f"{self.film_name}.png")
         return True
 
-    @property
-    def _film_name(self) -> str:
-        loader = self.options.dataloader_idx
-        return f"film_strip_{loader}" if loader else "film_strip"  # of several monitors
+    def _draw_film(self, state: MonitorState) -> Tensor:
+        assert state.samples is not None
+        images, history = self._draw_images(state.samples), state.history
+        labels = state.samples.labels.tolist()
+        titles = [f"label {self._class_name(i)}" if i >= 0 else "" for i in labels]
+        frames = [frame.float() for frame in history.frames]
+        return film_strip(images, frames, history.captions(), titles if any(titles) else ())
 
-    def _film(self, watched: Watched) -> Tensor:
-        assert watched.samples is not None
-        film, images = watched.film, self._images(watched.samples)
-        titles = [f"label {self._name(i)}" if i >= 0 else "" for i in _ints(watched.samples.labels)]
-        frames = [frame.float() for frame in film.frames]
-        return film_strip(images, frames, film.captions(), titles if any(titles) else ())
-
-    def _send(self, trainer: pl.Trainer, key: str, image: Tensor) -> None:
+    def _log(self, trainer: pl.Trainer, key: str, image: Tensor) -> None:
         log_image(trainer.loggers, key, image, logging_step(trainer), self.folder)
 
-    def _images(self, samples: Samples) -> Tensor:
-        mean, std, channels = self.mean, self.std, samples.inputs.shape[1]
-        if self.options.mean is None and mean is not None and len(mean) not in (1, channels):
-            mean = std = None  # the DataModule means something else
-        return unnormalized(samples.inputs, mean, std)
+    def _draw_images(self, samples: WatchedSamples) -> Tensor:
+        normalization, channels = self.normalization, samples.inputs.shape[1]
+        if normalization is None and self.default_normalization is not None:
+            lengths = {len(self.default_normalization.mean), len(self.default_normalization.std)}
+            if lengths <= {1, channels}:
+                normalization = self.default_normalization
+        if normalization is None:
+            return unnormalized(samples.inputs)
+        return unnormalized(samples.inputs, normalization.mean, normalization.std)
 
-    def _titles(self, shown: Explanation) -> list[str]:
-        labels, predicted = _ints(shown.samples.labels), _ints(shown.predicted)
+    def _titles(self, samples: WatchedSamples, explanations: SampleExplanations) -> list[str]:
+        columns = (
+            explanations.predicted.tolist(),
+            explanations.confidence.tolist(),
+            explanations.targets.tolist(),
+            samples.labels.tolist(),
+        )
         titles = []
-        for i, (label, guess) in enumerate(zip(labels, predicted, strict=True)):
-            title = f"predicted {self._name(guess)} {float(shown.confidence[i]):.0%}"
+        for predicted, confidence, target, label in zip(*columns, strict=True):
+            title = f"predicted {self._class_name(predicted)} {confidence:.0%}"
             if label >= 0:
-                title += f", label {self._name(label)}"
-            if (target := int(shown.targets[i])) not in (guess, label):
-                title += f", explained {self._name(target)}"
+                title += f", label {self._class_name(label)}"
+            if target not in (predicted, label):
+                title += f", explained {self._class_name(target)}"
             titles.append(title)
         return titles
 
-    def _name(self, index: int) -> str:
+    def _class_name(self, index: int) -> str:
         return str(self.class_names[index]) if index < len(self.class_names) else str(index)
-
-
-def _ints(values: Tensor) -> list[int]:
-    return [int(value) for value in values.tolist()]

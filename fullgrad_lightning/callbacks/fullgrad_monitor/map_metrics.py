@@ -1,15 +1,17 @@
-"""The numbers that a monitor logs, gathered over batches and processes."""
+"""Scalars of a ``FullGradMonitor``: completeness over many samples, and metrics of the maps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import get_args
 
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.callbacks.fullgrad_monitor.sample_collector import Samples, Sum
-from fullgrad_lightning.decomposition import AttributionBudget, Model
+from fullgrad_lightning.callbacks.fullgrad_monitor.sample_collector import (
+    SumOverProcesses,
+    WatchedSamples,
+)
+from fullgrad_lightning.decomposition import AttributionBudget
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind
 from fullgrad_lightning.metrics import (
     CompletenessResidual,
@@ -17,69 +19,63 @@ from fullgrad_lightning.metrics import (
     pointing_game,
     saliency_drift,
 )
-from fullgrad_lightning.saliency.base import SaliencyMethod
-from fullgrad_lightning.saliency.fullgrad import FullGrad
 
 SHARES = ("input", *get_args(Kind))
-OF_MAPS = ("coverage", "drift", "pointing_game", "energy_inside")
+MAP_METRICS = ("coverage", "drift", "pointing_game", "energy_inside")
 
 
-class Budgets:
-    """Completeness, and who carries the logit, over the samples of all processes."""
+class CompletenessTotals:
+    """Residual of the decomposition and shares of its terms, over the samples of all processes.
+
+    Args:
+        device: The network's device.
+    """
 
     def __init__(self, device: torch.device) -> None:
         self._residual = CompletenessResidual().to(device)
         self._shares = torch.zeros(len(SHARES), dtype=torch.float64)
-        self._samples = 0
+        self._num_samples = 0
 
-    def add(self, budget: AttributionBudget) -> None:
-        """Adds the budget of some samples of this process."""
+    def update(self, budget: AttributionBudget) -> None:
+        """Adds samples of this process."""
         self._residual.update(budget.relative_residual)
         for kind, share in budget.share_by_kind().items():
             self._shares[SHARES.index(kind)] += share.sum().cpu()
-        self._samples += len(budget.output)
+        self._num_samples += len(budget.output)
 
-    def scalars(self, sum_over_processes: Sum) -> dict[str, Tensor]:
-        """``residual_mean``, ``residual_max``, ``share_…``; none without samples. A collective."""
-        counted = torch.tensor([self._samples], dtype=torch.float64)
-        *shares, samples = sum_over_processes(torch.cat([self._shares, counted]))
+    def compute(self, sum_over_processes: SumOverProcesses) -> dict[str, Tensor]:
+        """Returns ``residual_mean``, ``residual_max`` and ``share_…``; nothing without samples.
+
+        A collective.
+        """
+        counted = torch.tensor([self._num_samples], dtype=torch.float64)
+        *shares, num_samples = sum_over_processes(torch.cat([self._shares, counted]))
         residual = self._residual.compute()
-        if not samples:
+        if not num_samples:
             return {}
-        found = {f"residual_{name}": value for name, value in residual.items()}
-        named = zip(SHARES, shares, strict=True)
-        return found | {f"share_{kind}": share / samples for kind, share in named}
+        return {
+            **{f"residual_{name}": value for name, value in residual.items()},
+            **{f"share_{kind}": s / num_samples for kind, s in zip(SHARES, shares, strict=True)},
+        }
 
 
-def of_maps(
-    maps: Tensor,
-    samples: Samples,
-    previous: Tensor | None,
-    coverage: Callable[[], Tensor] | None,
+def compute_map_metrics(
+    maps: Tensor, samples: WatchedSamples, previous: Tensor | None, coverage: Tensor | None
 ) -> Tensor:
-    """The numbers ``OF_MAPS``, float64; NaN for what cannot be told.
+    """Computes ``MAP_METRICS``, (4,) float64; NaN for those that are not defined.
 
     Args:
-        maps: (n, 1, H, W).
-        samples: Whose maps they are.
-        previous: Their maps before, if any.
-        coverage: Computes the coverage of each sample, (n,), for methods that have one.
+        maps: (n, 1, H, W) of the main method.
+        samples: The n samples.
+        previous: Their maps at the validation before, if any.
+        coverage: (n,) of each map, for methods that define it.
     """
-    unknown = torch.tensor(torch.nan)
-    drift = unknown if previous is None else saliency_drift(maps, previous).mean()
-    hits = energy = unknown
-    marked = samples.masks.flatten(1).any(1)  # an empty mask tells nothing
-    if marked.any():
-        hits = pointing_game(maps[marked], samples.masks[marked]).double().mean()
-        energy = energy_inside(maps[marked], samples.masks[marked]).mean()
-    covered = unknown if coverage is None else coverage().mean()
+    undefined = torch.tensor(torch.nan)
+    drift = undefined if previous is None else saliency_drift(maps, previous).mean()
+    hits = energy = undefined
+    has_object = samples.masks.flatten(1).any(1)
+    if has_object.any():
+        hits = pointing_game(maps[has_object], samples.masks[has_object]).double().mean()
+        energy = energy_inside(maps[has_object], samples.masks[has_object]).mean()
+    covered = undefined if coverage is None else coverage.mean()
     return torch.stack([value.double().cpu() for value in (covered, drift, hits, energy)])
-
-
-def coverage_of(
-    method: SaliencyMethod, network: Model, inputs: Tensor, targets: Tensor
-) -> Callable[[], Tensor] | None:
-    """How to ask a method of its coverage, if it has one."""
-    if not isinstance(method, FullGrad):
-        return None
-    return lambda: method.coverage(network, inputs, targets)

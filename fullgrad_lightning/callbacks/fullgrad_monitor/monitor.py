@@ -7,26 +7,23 @@ from contextlib import suppress
 from typing import Any, Literal
 
 import pytorch_lightning as pl
-import torch
 from torch import Tensor
 
-from fullgrad_lightning.callbacks.base import batches
-from fullgrad_lightning.callbacks.base.trainer_access import (
-    check_unsharded,
-    loader_suffix,
-    log_folder,
-    log_scalars,
-    num_reachable_samples,
-    size_of_watched,
-)
-from fullgrad_lightning.callbacks.fullgrad_monitor.figures import Pictures
-from fullgrad_lightning.callbacks.fullgrad_monitor.options import MonitorOptions
-from fullgrad_lightning.callbacks.fullgrad_monitor.state import Watched
-from fullgrad_lightning.callbacks.fullgrad_monitor.validation_run import Evaluation
+from fullgrad_lightning.callbacks.base.trainer_access import dataset_size, num_reachable_samples
+from fullgrad_lightning.callbacks.base.validation_monitor import ValidationMonitor
+from fullgrad_lightning.callbacks.fullgrad_monitor.figures import MonitorFigures
+from fullgrad_lightning.callbacks.fullgrad_monitor.options import MonitorOptions, create_methods
+from fullgrad_lightning.callbacks.fullgrad_monitor.sample_collector import spread_positions
+from fullgrad_lightning.callbacks.fullgrad_monitor.state import MonitorState
+from fullgrad_lightning.callbacks.fullgrad_monitor.validation_run import ValidationRun
+from fullgrad_lightning.utilities.checks import check_distinct_ints, check_int
+from fullgrad_lightning.utilities.describe import describe
+from fullgrad_lightning.utilities.normalization import Normalization
+from fullgrad_lightning.utilities.samples import batch_labels, batch_masks
 
 
-class FullGradMonitor(pl.Callback):
-    """Logs what a network looks at, on the same samples at every validation.
+class FullGradMonitor(ValidationMonitor[ValidationRun]):
+    """Logs saliency maps of the same samples at every validation, and measures them.
 
     Training ends in bit-identical weights, optimizer states and random numbers with and without
     it. Networks are explained in eval mode and outside autocast.
@@ -45,30 +42,33 @@ class FullGradMonitor(pl.Callback):
     | ``fullgrad/pointing_game`` | share of maps whose maximum lies inside the object's mask |
     | ``fullgrad/energy_inside`` | share of the map's positive part inside the mask |
 
-    Residual and shares are means over the first ``residual_samples`` positions of the data set, of
-    all processes; the others over the watched samples. The last two need masks in the batch. In
-    ``trainer.test`` keys begin with ``fullgrad_test``. With several loaders they end as Lightning's
-    own do, ``/dataloader_idx_0``.
+    Residual and shares are means over the first ``residual_samples`` positions of the data set, in
+    all processes; the other scalars over the watched samples. The last two need masks in the batch.
+    In ``trainer.test`` keys begin with ``fullgrad_test``. With several loaders they end as
+    Lightning's own do, ``/dataloader_idx_0``.
 
     Args:
-        num_samples: How many samples are watched, evenly spread over the validation set.
+        num_samples: Number of watched samples, evenly spread over the validation set.
         target: The class that is explained: ``"predicted"``, ``"label"``, or an index.
-        method: The saliency method that is measured and filmed, by name.
-        method_options: Its options, see ``saliency_method``.
-        methods: More methods, shown side by side (Figure 3).
+        method: Name of the saliency method that is measured and filmed.
+        method_options: Options of that method, see ``saliency_method``.
+        methods: Names of more methods, shown side by side (Figure 3).
         postprocess: ψ of FullGrad and its variants.
-        layer_maps: Whether to log the layers.
-        every_n_epochs: Explains the validations of every n-th epoch, the first included.
-        indices: Positions in the validation set of the samples to watch, instead.
-        residual_samples: How many samples are checked for completeness.
-        mean, std: Of each channel, to show inputs as they were before normalisation; default:
-            ``mean`` and ``std`` of the DataModule, else each image is scaled by its own range.
-        class_names: For titles; default: those of the DataModule, else indices.
-        tolerance: The relative residual that is still taken for rounding; default 1e-10 in
-            float64, 1e-3 in float32, 0.1 in half precision.
-        on_incomplete: What to do beyond: ``"warn"`` and name the operations, ``"error"`` likewise,
-            or ``"ignore"``.
-        dataloader_idx: Which of several validation loaders.
+        layer_maps: Whether to log the maps of layers.
+        every_n_epochs: Interval of the epochs whose validations are explained, the first included.
+        indices: Positions in the validation set of the watched samples, in place of
+            ``num_samples``.
+        residual_samples: Number of samples that are checked for completeness.
+        mean, std: Normalisation of the images, one value for each channel, to show them as they
+            were before; default: ``mean`` and ``std`` of the DataModule, else each image is scaled
+            by its own range.
+        class_names: Names of the classes, for titles; default: those of the DataModule, else
+            indices.
+        tolerance: The largest relative residual that counts as rounding; default 1e-10 in float64,
+            1e-3 in float32, 0.1 in half precision.
+        on_incomplete: Reaction to larger residuals: ``"warn"`` and name the operations,
+            ``"error"``, which names them too, or ``"ignore"``.
+        dataloader_idx: Index of the validation loader, if there are several.
 
     Raises:
         ValueError: An option out of range; in ``setup``, a strategy that shards the network, or two
@@ -81,6 +81,9 @@ class FullGradMonitor(pl.Callback):
         >>> monitor = FullGradMonitor(num_samples=4, methods=["gradcam"], every_n_epochs=5)
         >>> trainer = pl.Trainer(callbacks=[monitor], logger=False, accelerator="cpu")
     """
+
+    prefix = "fullgrad"
+    remedy_for_two = "Use one, with methods=[…] to see several methods side by side."
 
     def __init__(
         self,
@@ -102,151 +105,137 @@ class FullGradMonitor(pl.Callback):
         on_incomplete: Literal["warn", "error", "ignore"] = "warn",
         dataloader_idx: int = 0,
     ) -> None:
+        super().__init__(every_n_epochs, dataloader_idx)
+        check_int("num_samples", num_samples, 1)
+        if indices is not None:
+            indices = tuple(indices)
+            check_distinct_ints("indices", indices)
         self.options = MonitorOptions(
-            num_samples=num_samples,
+            methods=create_methods(method, method_options, methods, postprocess),
             target=target,
-            method=method,
-            method_options=method_options,
-            methods=methods,
-            postprocess=postprocess,
             layer_maps=layer_maps,
-            every_n_epochs=every_n_epochs,
-            indices=indices,
             residual_samples=residual_samples,
-            mean=mean,
-            std=std,
-            class_names=class_names,
             tolerance=tolerance,
             on_incomplete=on_incomplete,
-            dataloader_idx=dataloader_idx,
         )
-        self._watched = {"fullgrad": Watched(), "fullgrad_test": Watched()}
-        self._evaluation: Evaluation | None = None
-        self._pictures: Pictures | None = None
-
-    # To be overridden for unusual batches and networks.
-
-    def batch_to_input(self, batch: Any) -> Tensor | None:
-        """The images of a batch, (N, C, H, W), normalised as the network gets them."""
-        return batches.input_of(batch)
+        self.num_samples, self.indices = num_samples, indices
+        self.class_names, self.normalization = class_names, Normalization.of(mean, std)
+        self._key = {
+            "method": method,
+            "postprocess": postprocess,
+            "target": target,
+            "dataloader_idx": dataloader_idx,
+        }
+        self._states = {"fullgrad": MonitorState(), "fullgrad_test": MonitorState()}
+        self._figures: MonitorFigures | None = None
 
     def batch_to_label(self, batch: Any) -> Tensor | None:
-        """Class indices, (N,), if the batch has some."""
-        return batches.label_of(batch)
+        """Returns class indices of a batch, (N,), if it has any. Override for unusual batches."""
+        return batch_labels(batch)
 
     def batch_to_mask(self, batch: Any) -> Tensor | None:
-        """Masks of the objects, (N, H, W) or (N, 1, H, W), if the batch has some."""
-        return batches.mask_of(batch)
+        """Returns masks of the objects, (N, H, W) or (N, 1, H, W), if the batch has any.
 
-    def output_to_logits(self, output: Any) -> Tensor | None:
-        """Logits, (N, K), from what the module's ``forward`` returns; differentiable."""
-        return batches.logits_of(output)
-
-    # What Lightning calls.
+        Override for unusual batches.
+        """
+        return batch_masks(batch)
 
     @property
     def state_key(self) -> str:
-        """Tells several monitors of one Trainer apart."""
-        options = self.options
-        return self._generate_state_key(
-            method=options.method,
-            postprocess=options.postprocess,
-            target=options.target,
-            dataloader_idx=options.dataloader_idx,
-        )
+        """Identifies this monitor among others of its class in one Trainer."""
+        return self._generate_state_key(**self._key)
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Refuses what cannot work, before anything has run."""
-        check_unsharded(trainer, self)
-        for other in trainer.callbacks:  # type: ignore[attr-defined]
-            if other is not self and isinstance(other, FullGradMonitor):
-                self._refuse_same_keys(other)
-        self._pictures = Pictures.of(self.options, trainer, log_folder(trainer))
+        """Checks the strategy and the other callbacks; prepares the figures."""
+        super().setup(trainer, pl_module, stage)
+        self._figures = MonitorFigures.from_trainer(
+            trainer, self.normalization, self.class_names, self.dataloader_idx
+        )
 
-    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._begin(trainer, pl_module, "fullgrad")
+    def start_run(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> ValidationRun:
+        """Creates the state of one validation or test; selects the samples if none are watched."""
+        state = self._states[self.run_prefix(trainer)]
+        if trainer.sanity_checking:
+            positions: Sequence[int] = ()  # its sample is decomposed, and nothing is kept
+        elif state.samples is not None:
+            positions = state.samples.positions.tolist()
+        elif self.indices is not None:
+            positions = self.indices
+        else:
+            reachable = num_reachable_samples(trainer, self.dataloader_idx)
+            positions = spread_positions(self.num_samples, reachable)
+        self._check_indices(dataset_size(trainer, self.dataloader_idx))
+        network = self.bind_logits(pl_module)
+        return ValidationRun(self.options, state, positions, network, trainer, pl_module)
 
-    def on_validation_batch_end(
+    def update_run(
         self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
+        run: ValidationRun,
         batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
+        images: Tensor,
+        positions: Sequence[int | None],
+        *,
+        last: bool,
     ) -> None:
-        # Here, not when the epoch ends: with weight averaging, weights may be swapped back by then.
-        if self._evaluation is not None and dataloader_idx == self.options.dataloader_idx:
-            self._evaluation.look(trainer, pl_module, batch, batch_idx)
+        """Passes images, labels and masks of a batch on; see ``ValidationRun.update``."""
+        labels, masks = self.batch_to_label(batch), self.batch_to_mask(batch)
+        if labels is None and self.options.target == "label":
+            raise TypeError(
+                f"target='label' found no class indices (N,) in a batch that is {describe(batch)}. "
+                f"Override {type(self).__name__}.batch_to_label(batch), or use target='predicted'."
+            )
+        run.update(images, labels, masks, positions, last=last)
 
-    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        evaluation, self._evaluation = self._evaluation, None
-        if evaluation is None or trainer.sanity_checking:
-            return
-        scalars = evaluation.finished(trainer, pl_module)
-        suffix = loader_suffix(trainer, self.options.dataloader_idx)
-        named = {f"{evaluation.prefix}/{name}": value for name, value in scalars.items()}
-        log_scalars(pl_module, named, suffix)
-        explanation = evaluation.explanation
-        if explanation is not None and self._pictures is not None:
-            self._pictures.log(trainer, explanation, evaluation.prefix, suffix)
+    def compute_run(self, run: ValidationRun, prefix: str) -> dict[str, Tensor]:
+        """Returns the scalars of one validation, ``<prefix>/<name>``."""
+        return {f"{prefix}/{name}": value for name, value in run.compute().items()}
 
-    def on_test_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._begin(trainer, pl_module, "fullgrad_test")
-
-    on_test_batch_end = on_validation_batch_end
-    on_test_epoch_end = on_validation_epoch_end
+    def log_figures(
+        self, run: ValidationRun, trainer: pl.Trainer, prefix: str, suffix: str
+    ) -> None:
+        """Logs the grid of the watched samples and of their layers, in the first process."""
+        samples, explanations = run.state.samples, run.explanations
+        if self._figures is not None and samples is not None and explanations is not None:
+            self._figures.log_explanations(trainer, samples, explanations, prefix, suffix)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._pictures is not None and trainer.is_global_zero:
-            watched = self._watched["fullgrad"]
-            self._pictures.log_film(trainer, watched, "fullgrad")
+        if self._figures is not None and trainer.is_global_zero:
+            self._figures.log_film(trainer, self._states["fullgrad"], "fullgrad")
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        self._evaluation = None
-        if self._pictures is not None and trainer.is_global_zero:
+        super().on_exception(trainer, pl_module, exception)
+        if self._figures is not None and trainer.is_global_zero:
             with suppress(OSError):  # the exception matters more
-                self._pictures.save_film(self._watched["fullgrad"])
+                self._figures.save_film(self._states["fullgrad"])
 
     def state_dict(self) -> dict[str, Any]:
         return {
             "explained_by": self._explained_by(),
             "chosen_by": self._chosen_by(),
-            "watched": {name: watched.state() for name, watched in self._watched.items()},
+            "watched": {
+                prefix: {**state.state_dict(), "last_epoch": self.last_epoch}
+                for prefix, state in self._states.items()
+            },
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         if state_dict["chosen_by"] != self._chosen_by():
-            return  # others are wanted now
-        same = state_dict["explained_by"] == self._explained_by()
-        for name, state in state_dict["watched"].items():
-            self._watched[name] = Watched.of(state, keep_maps=same)
-
-    def _refuse_same_keys(self, other: FullGradMonitor) -> None:
-        if other.options.dataloader_idx == self.options.dataloader_idx:
-            raise ValueError(
-                "Two FullGradMonitors on the same validation loader would log under the same keys. "
-                "Use one, with methods=[…] to see several methods side by side."
-            )
-
-    def _chosen_by(self) -> str:
-        indices = self.options.indices
-        return repr(self.options.num_samples if indices is None else list(indices))
+            return  # the checkpoint has other samples
+        keep_maps = state_dict["explained_by"] == self._explained_by()
+        for prefix, state in state_dict["watched"].items():
+            self._states[prefix] = MonitorState.from_state_dict(state, keep_maps=keep_maps)
+        self.last_epoch = state_dict["watched"]["fullgrad"]["last_epoch"]
 
     def _explained_by(self) -> str:
-        return repr((self.options.saliency_methods()[self.options.method], self.options.target))
+        return repr((next(iter(self.options.methods.values())), self.options.target))
 
-    def _begin(self, trainer: pl.Trainer, pl_module: pl.LightningModule, prefix: str) -> None:
-        self._evaluation = None
-        options = self.options
-        size = size_of_watched(trainer, options.dataloader_idx, options.indices)
-        watched = self._watched[prefix]
-        if trainer.state.fn == "fit" and not trainer.sanity_checking:
-            if not watched.is_due(trainer.current_epoch, options.every_n_epochs):
-                return
-            watched.last_epoch = trainer.current_epoch
-        wanted = options.wanted(num_reachable_samples(trainer, options.dataloader_idx))
-        device = torch.device(pl_module.device)
-        self._evaluation = Evaluation(options, self, watched, prefix, wanted, size, device)
+    def _chosen_by(self) -> str:
+        return repr(self.num_samples if self.indices is None else list(self.indices))
+
+    def _check_indices(self, size: int | None) -> None:
+        if self.indices is not None and size is not None and max(self.indices) >= size:
+            raise ValueError(
+                f"indices go up to {max(self.indices)}, but the data set has {size} samples."
+            )

@@ -1,4 +1,4 @@
-"""The samples that a callback watches: chosen once, kept, and the same ever after."""
+"""The watched samples: chosen at the first validation that is explained, and kept."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-Sum = Callable[[Tensor], Tensor]  # over all processes
+SumOverProcesses = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
-class Samples:
+class WatchedSamples:
     """Some samples of a data set, on the CPU.
 
     Attributes:
@@ -30,63 +30,81 @@ class Samples:
     def __len__(self) -> int:
         return len(self.positions)
 
-    def state(self) -> dict[str, Tensor]:
+    def split(self, size: int) -> list[WatchedSamples]:
+        """Splits the samples into chunks of at most this size."""
+        parts = zip(*(values.split(size) for values in vars(self).values()), strict=True)
+        return [WatchedSamples(*part) for part in parts]
+
+    def state_dict(self) -> dict[str, Tensor]:
         return dict(vars(self))
 
 
-@dataclass
-class Gathering:
-    """Picks the wanted samples out of the batches as they pass.
+def spread_positions(num_samples: int, reachable: int | None) -> tuple[int, ...]:
+    """Returns positions that are evenly spread over the data set.
 
     Args:
-        wanted: Positions in the data set, in the order in which they are shown.
+        num_samples: Number of positions.
+        reachable: Number of samples that a validation visits; ``None`` if it is not known, which
+            gives the first positions.
+
+    Examples:
+        >>> spread_positions(4, 10), spread_positions(4, None)
+        ((0, 2, 5, 7), (0, 1, 2, 3))
+    """
+    if reachable is None or reachable <= num_samples:
+        return tuple(range(num_samples))
+    return tuple(i * reachable // num_samples for i in range(num_samples))
+
+
+@dataclass
+class SampleCollector:
+    """Collects the samples at given positions from the batches of one validation.
+
+    Args:
+        positions: Positions in the data set, in the order in which the samples are shown.
     """
 
-    wanted: Sequence[int]
-    found: dict[int, tuple[Tensor, Tensor, Tensor]] = field(default_factory=dict)
-    shape: tuple[int, ...] = ()
-    dtype: torch.dtype = torch.float32
+    positions: Sequence[int]
+    _samples: dict[int, tuple[Tensor, Tensor, Tensor]] = field(init=False, default_factory=dict)
+    _shape: tuple[int, ...] = field(init=False, default=())
+    _dtype: torch.dtype = field(init=False, default=torch.float32)
 
-    def look(
+    def update(
         self,
-        positions: Sequence[int | None],
-        inputs: Tensor,
+        images: Tensor,
         labels: Tensor | None,
         masks: Tensor | None,
+        positions: Sequence[int | None],
     ) -> None:
-        """Keeps copies of the wanted samples of one batch."""
-        self.shape, self.dtype = tuple(inputs.shape[1:]), inputs.dtype
-        with torch.inference_mode(False):  # what is kept must be usable outside that mode
+        """Copies the samples to collect from one batch.
+
+        Raises:
+            ValueError: They differ in shape from those of other batches.
+        """
+        self._shape, self._dtype = tuple(images.shape[1:]), images.dtype
+        with torch.inference_mode(False):  # tensors of that mode could not be explained later
             for i, position in enumerate(positions):
-                if position is None or position not in self.wanted or position in self.found:
+                if position not in self.positions or position in self._samples:
                     continue
-                self._refuse_another_shape()
-                label = torch.tensor(-1) if labels is None else _kept(labels[i]).long()
-                mask = torch.zeros(0, 0) if masks is None else _kept(masks[i])
-                self.found[position] = (
-                    _kept(inputs[i]), label, mask.bool().reshape(mask.shape[-2:])
-                )  # fmt: skip
+                assert position is not None
+                self._check_shape()
+                label = torch.tensor(-1) if labels is None else _copy(labels[i]).long()
+                mask = torch.zeros(0, 0) if masks is None else _copy(masks[i])
+                mask = mask.bool().reshape(mask.shape[-2:])
+                self._samples[position] = _copy(images[i]), label, mask
 
-    def _refuse_another_shape(self) -> None:
-        for kept, _, _ in self.found.values():
-            if tuple(kept.shape) != self.shape:
-                raise ValueError(
-                    f"The samples to be watched differ in shape: {tuple(kept.shape)} and "
-                    f"{self.shape}. Resize them to one shape, or choose others with indices=[…]."
-                )
-
-    def gathered(self, sum_over_processes: Sum) -> Samples:
-        """All samples that any process found. A collective."""
-        shape = self._agreed_shape(sum_over_processes)
-        n, (height, width) = len(self.wanted), shape[-2:]
+    def collect(self, sum_over_processes: SumOverProcesses) -> WatchedSamples:
+        """Returns the samples that any process has found. A collective."""
+        shape = self._agree_on_shape(sum_over_processes)
+        n, (height, width) = len(self.positions), shape[-2:]
         present = torch.zeros(n, dtype=torch.int64)
         inputs = torch.zeros(n, *shape, dtype=torch.float64)  # holds any other dtype exactly
         labels, has_mask = torch.zeros(n, dtype=torch.int64), torch.zeros(n, dtype=torch.int64)
         masks = torch.zeros(n, height, width, dtype=torch.uint8)
-        for row, position in enumerate(self.wanted):
-            if position in self.found:
+        for row, position in enumerate(self.positions):
+            if position in self._samples:
                 present[row] = 1
-                inputs[row], labels[row], mask = self.found[position]
+                inputs[row], labels[row], mask = self._samples[position]
                 if mask.shape == (height, width):
                     masks[row], has_mask[row] = mask, 1
         # Each sample is in one process, and zero in all others.
@@ -94,19 +112,27 @@ class Gathering:
         present, inputs, labels, has_mask, masks = (sum_over_processes(part) for part in parts)
         rows = present.nonzero().flatten()
         with_masks = len(rows) > 0 and bool(has_mask[rows].all())
-        return Samples(
-            torch.tensor(self.wanted, dtype=torch.int64)[rows],
-            inputs[rows].to(self.dtype),
+        return WatchedSamples(
+            torch.tensor(self.positions, dtype=torch.int64)[rows],
+            inputs[rows].to(self._dtype),
             labels[rows],
             masks[rows].bool() if with_masks else torch.zeros(len(rows), 0, 0, dtype=torch.bool),
         )
 
-    def _agreed_shape(self, sum_over_processes: Sum) -> tuple[int, ...]:
-        # A process without a batch learns from the others what the samples are like.
-        mine = torch.tensor([1, *self.shape] if self.shape else [0, 0, 0, 0])
-        count, *shape = sum_over_processes(mine).tolist()
+    def _check_shape(self) -> None:
+        for image, _, _ in self._samples.values():
+            if tuple(image.shape) != self._shape:
+                raise ValueError(
+                    f"The watched samples differ in shape: {tuple(image.shape)} and {self._shape}. "
+                    "Resize them to one shape, or choose others with indices=[…]."
+                )
+
+    def _agree_on_shape(self, sum_over_processes: SumOverProcesses) -> tuple[int, ...]:
+        # A process without a batch gets the shape from the others.
+        counted = torch.tensor([1, *self._shape] if self._shape else [0, 0, 0, 0])
+        count, *shape = sum_over_processes(counted).tolist()
         return tuple(length // max(count, 1) for length in shape)
 
 
-def _kept(tensor: Tensor) -> Tensor:
+def _copy(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().clone()

@@ -1,4 +1,4 @@
-"""What a monitor remembers from one validation to the next, and in checkpoints."""
+"""State of a monitor between validations, which checkpoints carry."""
 
 from __future__ import annotations
 
@@ -7,55 +7,40 @@ from typing import Any
 
 from torch import Tensor
 
-from fullgrad_lightning.callbacks.fullgrad_monitor.map_history import Film
-from fullgrad_lightning.callbacks.fullgrad_monitor.sample_collector import Samples
-
-
-def is_due(last: int | None, epoch: int, every_n_epochs: int) -> bool:
-    """Whether the validations of an epoch are looked at: all of an epoch are, or none.
-
-    Args:
-        last: The latest epoch whose validations were.
-        epoch: The present one.
-        every_n_epochs: How often.
-    """
-    return last is None or epoch == last or epoch - last >= every_n_epochs
+from fullgrad_lightning.callbacks.fullgrad_monitor.map_history import MapHistory
+from fullgrad_lightning.callbacks.fullgrad_monitor.sample_collector import WatchedSamples
 
 
 @dataclass
-class Watched:
-    """The samples that are watched, and what was seen of them.
+class MonitorState:
+    """The watched samples and their maps.
 
     Attributes:
-        samples: Chosen at the first validation that is explained.
-        maps: Their latest maps, (n, 1, H, W); in the first process only.
-        film: Their maps so far; likewise.
-        last_epoch: The latest epoch whose validation was explained.
+        samples: The samples; ``None`` before the first validation that is explained.
+        maps: Their latest maps of the main method, (n, 1, H, W); in the first process only.
+        history: Their maps so far; in the first process only.
     """
 
-    samples: Samples | None = None
+    samples: WatchedSamples | None = None
     maps: Tensor | None = None
-    film: Film = field(default_factory=Film)
-    last_epoch: int | None = None
+    history: MapHistory = field(default_factory=MapHistory)
 
-    def is_due(self, epoch: int, every_n_epochs: int) -> bool:
-        """Whether a validation in this epoch is to be explained."""
-        return is_due(self.last_epoch, epoch, every_n_epochs)
+    def update(self, maps: Tensor, epoch: int, step: int) -> None:
+        """Stores the maps (n, 1, H, W) of one more validation; epoch -1: before training."""
+        self.maps = maps
+        self.history.add(maps, epoch, step)
 
-    def state(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, Any]:
         return {
-            "samples": None if self.samples is None else self.samples.state(),
+            "samples": None if self.samples is None else self.samples.state_dict(),
             "maps": self.maps,
-            "film": self.film.state(),
-            "last_epoch": self.last_epoch,
+            "film": self.history.state_dict(),
         }
 
     @classmethod
-    def of(cls, state: dict[str, Any], *, keep_maps: bool) -> Watched:
-        """What was remembered; without its maps where they are no longer comparable."""
-        samples = state["samples"]
-        watched = cls(None if samples is None else Samples(**samples))
-        watched.last_epoch = state["last_epoch"]
-        if keep_maps:
-            watched.maps, watched.film = state["maps"], Film(**state["film"])
-        return watched
+    def from_state_dict(cls, state: dict[str, Any], *, keep_maps: bool) -> MonitorState:
+        """Restores a state; without its maps where they are no longer comparable."""
+        samples = None if state["samples"] is None else WatchedSamples(**state["samples"])
+        if not keep_maps:
+            return cls(samples)
+        return cls(samples, state["maps"], MapHistory(**state["film"]))

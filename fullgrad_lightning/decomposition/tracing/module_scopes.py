@@ -31,16 +31,17 @@ class ModuleScopes:
         """Tracks the modules of ``model`` that run inside.
 
         Args:
-            model: The network; a plain function has no modules.
+            model: The network, or a bound method of one; a plain function has no modules.
             on_output: Called with the output of each module before its scope is left.
         """
-        if not isinstance(model, nn.Module):
+        network = getattr(model, "__self__", model)
+        if not isinstance(network, nn.Module):
             yield
             return
         # torch.compile wraps a module in another of this name.
         self._paths = {
             id(module): ".".join(name for name in path.split(".") if name != "_orig_mod")
-            for path, module in model.named_modules()
+            for path, module in network.named_modules()
         }
 
         def enter(module: nn.Module, _inputs: object) -> None:

@@ -74,7 +74,7 @@ class ScoreWriter(ResumablePredictionWriter):
         """Makes or opens the store."""
         return score_store(self.path, self.series, module.score, module.ranks, module.target)
 
-    def values_of(self, prediction: dict[str, Any], split: str) -> Tensor:
+    def extract_values(self, prediction: dict[str, Any], split: str) -> Tensor:
         """The scores, (N, M)."""
         scores: Tensor = prediction["scores"]
         return scores.cpu()

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from fullgrad_lightning.decomposition.validation import validate_input, validate_model
 from fullgrad_lightning.evaluation.sanity.layer_order import layers_from_output, own_parameters
-from fullgrad_lightning.saliency.base import as_module, positive_integer, seed_option
+from fullgrad_lightning.saliency.base import as_module
+from fullgrad_lightning.utilities.checks import check_int
 from fullgrad_lightning.utilities.seeds import derive_seed
 
 
@@ -52,7 +53,7 @@ class CascadingRandomization:
     def __init__(
         self, model: nn.Module, x: Tensor, *, stages: int | None = 8, seed: int = 0
     ) -> None:
-        seed_option(seed)
+        check_int("seed", seed)
         validate_input(x)
         self.model = as_module(validate_model(model))
         self._seed = seed
@@ -88,7 +89,7 @@ def depths(count: int, stages: int | None) -> list[int]:
             "re-initialise. Is it the network itself, rather than a wrapper around it?"
         )
     if stages is not None:
-        positive_integer("stages", stages)
+        check_int("stages", stages, 1)
     stages = count if stages is None else min(stages, count)
     if stages == 1:
         return [count]

@@ -18,8 +18,8 @@ from fullgrad_lightning.evaluation.sanity.randomization_test import check_random
 from fullgrad_lightning.evaluation.sanity.report import write_sanity_report
 from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import sample_ids
-from fullgrad_lightning.saliency.base import positive_integer
 from fullgrad_lightning.saliency.registry import saliency_method
+from fullgrad_lightning.utilities.checks import check_int
 from fullgrad_lightning.utilities.lightning_messages import suppress_lightning_messages
 from fullgrad_lightning.visualization import unnormalized
 
@@ -53,9 +53,9 @@ class SanityConfig(EvaluationConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         try:
-            positive_integer("pictures", self.pictures)
+            check_int("pictures", self.pictures, 1)
             if self.stages is not None:
-                positive_integer("stages", self.stages)
+                check_int("stages", self.stages, 1)
         except ValueError as error:
             raise ConfigError(str(error)) from error
 

@@ -13,12 +13,12 @@ from fullgrad_lightning.evaluation.sanity.results import SanityCurves
 from fullgrad_lightning.evaluation.sanity.similarity import MEASURES, similarities
 from fullgrad_lightning.saliency.base import (
     SaliencyMethod,
+    fix_target,
     index_target,
-    positive_integer,
-    resolve_target,
     validate_images,
 )
 from fullgrad_lightning.saliency.registry import saliency_method
+from fullgrad_lightning.utilities.checks import check_int
 
 
 def check_randomization(
@@ -70,11 +70,11 @@ def check_randomization(
         (('original', '3', '0'), [1.0, 1.0, 1.0])
     """
     chosen = _by_name(methods)
-    positive_integer("batch_size", batch_size)
-    positive_integer("pictures", pictures)
+    check_int("batch_size", batch_size, 1)
+    check_int("pictures", pictures, 1)
     validate_images(model, images, target)
     forgetting = CascadingRandomization(model, images, stages=stages, seed=seed)
-    target = resolve_target(forgetting.model, images, target)
+    target = fix_target(forgetting.model, images, target)
     rows = torch.arange(len(images)).split(batch_size)
 
     def maps_of(network: nn.Module, method: SaliencyMethod) -> Tensor:

@@ -1,4 +1,4 @@
-"""Guided backpropagation through every ReLU, whoever calls it."""
+"""Guided backpropagation through every ReLU: modules, functions and in-place calls."""
 
 from __future__ import annotations
 
@@ -12,53 +12,50 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from fullgrad_lightning.decomposition import Model, Target, isolate_model
-from fullgrad_lightning.saliency.base import (
-    channel_sum,
+from fullgrad_lightning.decomposition import Model, Target
+from fullgrad_lightning.saliency.base import SaliencyMethod, channel_sum
+from fullgrad_lightning.saliency.baselines.gradients import (
+    ancestor_nodes,
     differentiable_output,
     gradient_at,
-    nodes_behind,
-    validate_images,
 )
+from fullgrad_lightning.saliency.registry import register_saliency_method
 
 _MAY_BE_IN_PLACE = {F.relu, F.relu6, F.hardtanh, F.hardtanh_, torch.relu_, Tensor.relu_}
 
 
+@register_saliency_method("guided_backprop")
 @dataclass(frozen=True, kw_only=True)
-class GuidedBackprop:
+class GuidedBackprop(SaliencyMethod):
     """Σ_c of |∇ₓf| where every ReLU passes positive gradients only (Springenberg et al. 2015).
 
     ReLUs are found in the autograd graph: modules, functions and in-place calls alike, and ReLU6.
-    Where there is none, the map is that of the plain gradient, and a warning says so.
+    Without any, the map is that of the plain gradient.
+
+    Warns:
+        UserWarning: There is no ReLU to guide, when the method is called.
     """
 
-    def __call__(
-        self, model: Model, x: Tensor, target: Target = None, *, sample_ids: Tensor | None = None
+    def _attribute(
+        self, model: Model, x: Tensor, target: Target, sample_ids: Tensor | None
     ) -> Tensor:
-        """Maps, (N, 1, H, W); see ``SaliencyMethod``.
-
-        Warns:
-            UserWarning: There is no ReLU to guide.
-        """
-        model = validate_images(model, x, target)
-        with isolate_model(model, x):
-            leaf = x.detach().clone().requires_grad_()
-            with _ViewsInSight():
-                f = differentiable_output(model, leaf, target)
-            rectifiers = [node for node in nodes_behind(f.grad_fn) if _is_relu(node)]
-            for node in rectifiers:
-                node.register_hook(_positive)
-            gradient = gradient_at(leaf, f)
+        leaf = x.clone().requires_grad_()
+        with _VisibleInPlaceReLUs():
+            f = differentiable_output(model, leaf, target)
+        rectifiers = [node for node in ancestor_nodes(f.grad_fn) if _is_relu(node)]
+        for node in rectifiers:
+            node.register_hook(_keep_positive)
+        gradient = gradient_at(leaf, f)
         if not rectifiers:
             warnings.warn(
                 "Guided backpropagation found no ReLU in this model: the map is that of the plain "
                 "input gradient.",
-                stacklevel=2,
+                stacklevel=3,
             )
         return channel_sum(gradient)
 
 
-class _ViewsInSight(TorchFunctionMode):
+class _VisibleInPlaceReLUs(TorchFunctionMode):
     """Applies in-place ReLUs on views to a copy: autograd hides them in a ``CopySlices`` node."""
 
     def __torch_function__(
@@ -83,5 +80,5 @@ def _is_relu(node: Any) -> bool:
     )
 
 
-def _positive(inputs: Sequence[Tensor | None], _outputs: object) -> tuple[Tensor | None, ...]:
+def _keep_positive(inputs: Sequence[Tensor | None], _outputs: object) -> tuple[Tensor | None, ...]:
     return tuple(None if gradient is None else gradient.clamp(min=0) for gradient in inputs)

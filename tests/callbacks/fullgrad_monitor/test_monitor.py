@@ -146,6 +146,31 @@ def test_a_shuffled_loader_or_a_resumed_run_does_not_change_the_samples(tmp_path
     assert "drift" not in numbers(last)  # maps of two methods are not compared
 
 
+def test_the_format_of_checkpoints(tmp_path: Path) -> None:
+    """Those of earlier versions are loaded: their keys, and the words that must agree."""
+    monitor = FullGradMonitor(2)
+    fit(tmp_path, monitor, max_epochs=1)
+    assert monitor.state_key == (
+        "FullGradMonitor{'method': 'fullgrad', 'postprocess': None, 'target': 'predicted', "
+        "'dataloader_idx': 0}"
+    )
+    state = monitor.state_dict()
+    assert state.keys() == {"explained_by", "chosen_by", "watched"}
+    assert state["chosen_by"] == "2"
+    assert state["explained_by"] == (
+        "(FullGrad(postprocess='paper', sites=None, interpolation='bilinear', "
+        "multiply_by_input=True, placement=None), 'predicted')"
+    )
+    assert state["watched"].keys() == {"fullgrad", "fullgrad_test"}
+    kept = state["watched"]["fullgrad"]
+    assert kept.keys() == {"samples", "maps", "film", "last_epoch"} and kept["last_epoch"] == 0
+    assert kept["samples"].keys() == {"positions", "inputs", "labels", "masks"}
+    assert kept["film"].keys() == {"frames", "epochs", "steps", "numbers", "stride", "count"}
+    again = FullGradMonitor(2)
+    again.load_state_dict(state)
+    assert str(again.state_dict()) == str(state)
+
+
 def test_indices_and_limits(tmp_path: Path) -> None:
     images = torch.stack([image for image, _ in data(24, 1)])
     chosen = FullGradMonitor(indices=[17, 2])

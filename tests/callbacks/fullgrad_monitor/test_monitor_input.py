@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.loggers import CSVLogger
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -64,6 +67,31 @@ def test_a_strange_batch_or_output_is_named_with_the_method_to_override(tmp_path
     run = trainer(tmp_path, FullGradMonitor(2))
     with pytest.raises(TypeError, match=r"output_to_logits found nothing .*'answer'.*Override"):
         run.validate(model, loader(8), verbose=False)
+
+
+class Normalised(pl.LightningDataModule):
+    def __init__(self, mean: Any, std: Any) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        return loader(8)
+
+
+@pytest.mark.parametrize("make", [torch.tensor, numpy.array, list])
+def test_the_data_module_may_hold_any_numbers(make: Any, tmp_path: Path) -> None:
+    """Its mean and std undo the normalisation of what is shown."""
+    model, pictures = module(), []
+    for name, monitor, source in (
+        ("given", FullGradMonitor(2, mean=[1, 1, 0], std=[1, 2, 4]), Normalised(None, None)),
+        ("found", FullGradMonitor(2), Normalised(make([1, 1, 0]), make([1, 2, 4]))),
+        ("none", FullGradMonitor(2), Normalised(None, None)),
+    ):
+        logger = CSVLogger(tmp_path / name)
+        trainer(tmp_path, monitor, logger=logger).validate(model, source, verbose=False)
+        (picture,) = (tmp_path / name).rglob("*samples*.png")
+        pictures.append(picture.read_bytes())
+    assert pictures[0] == pictures[1] != pictures[2]
 
 
 @pytest.mark.parametrize(
