@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from fullgrad_lightning.masking.ranking import rank_pixels
-from fullgrad_lightning.stores.errors import IncompleteStore, StoreError
+from fullgrad_lightning.stores.base import IncompleteStore, StoreError
 from fullgrad_lightning.stores.rank_store import RankStore
 from tests.stores.rank_stores import MADE_FROM, SHAPE, SIZES, complete, create, ranks_of, write
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fullgrad_lightning.stores.lock import locked
 from fullgrad_lightning.stores.rank_store import RankStore
+from fullgrad_lightning.utilities.locks import folder_lock
 from tests.stores.rank_stores import (
     SHAPE,
     SIZES,
@@ -44,7 +44,7 @@ def test_two_processes_write_what_one_does(tmp_path: Path) -> None:
 def test_many_processes_make_one_store(tmp_path: Path) -> None:
     """Each wipes nothing of what another, which was faster, has written by then."""
     processes = [writer(tmp_path, first, 5) for first in range(5)]
-    with locked(tmp_path):
+    with folder_lock(tmp_path, name=".lock"):
         go(*processes)
         time.sleep(0.5)
         assert not (tmp_path / "manifest.json").exists(), "all wait for their turn"

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytorch_lightning as pl
 from lightning_utilities.core.rank_zero import rank_zero_info
 from pytorch_lightning.callbacks import BasePredictionWriter
@@ -19,25 +17,7 @@ from torch import Tensor
 
 from fullgrad_lightning.callbacks.base.batches import structure
 from fullgrad_lightning.callbacks.base.trainer_access import check_unsharded, is_fast_dev_run
-
-Rows = npt.NDArray[np.integer[Any]]
-
-
-class Store(Protocol):
-    """Rows of predictions, which several processes write, and which knows what it lacks."""
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        """Number of rows of each split."""
-
-    def missing(self, split: str) -> Rows:
-        """The rows that are not written, in rising order."""
-
-    def write(self, split: str, indices: Tensor, values: Tensor, /) -> None:
-        """Writes rows; one that is killed on the way counts as missing."""
-
-    def finish(self) -> None:
-        """Declares the store complete."""
+from fullgrad_lightning.stores.base import ResultStore, Rows
 
 
 class ResumablePredictionWriter(BasePredictionWriter, ABC):
@@ -56,11 +36,11 @@ class ResumablePredictionWriter(BasePredictionWriter, ABC):
     def __init__(self, place: str, predicted: set[str], remedy: str) -> None:
         super().__init__("batch")
         self._place, self._predicted, self._remedy = place, predicted, remedy
-        self._store: Store | None = None
+        self._store: ResultStore | None = None
         self._splits: Sequence[str] = ()
 
     @abstractmethod
-    def open_store(self, trainer: pl.Trainer, module: Any, data: Any) -> Store:
+    def open_store(self, trainer: pl.Trainer, module: Any, data: Any) -> ResultStore:
         """Makes or opens the store; raises where it was made from something else."""
 
     @abstractmethod
@@ -137,5 +117,5 @@ class ResumablePredictionWriter(BasePredictionWriter, ABC):
         if stage == "predict" and callable(getattr(data, "only_rows", None)):
             data.only_rows({})
 
-    def _missing(self, store: Store) -> dict[str, Rows]:
+    def _missing(self, store: ResultStore) -> dict[str, Rows]:
         return {split: store.missing(split) for split in self._splits}
