@@ -19,8 +19,7 @@ from fullgrad_lightning.callbacks.base.trainer_access import (
 )
 from fullgrad_lightning.callbacks.fullgrad_monitor.options import loader_option
 from fullgrad_lightning.callbacks.fullgrad_monitor.state import is_due
-from fullgrad_lightning.masking.fills import Fill
-from fullgrad_lightning.masking.selection import Order
+from fullgrad_lightning.masking.options import Fill, Order
 from fullgrad_lightning.metrics import PixelPerturbation
 from fullgrad_lightning.saliency.base import positive_integer
 from fullgrad_lightning.saliency.registry import saliency_method

@@ -12,6 +12,7 @@ import fullgrad_lightning
 from fullgrad_lightning.callbacks.base.prediction_writer import ResumablePredictionWriter
 from fullgrad_lightning.masking.ranking import rank_pixels
 from fullgrad_lightning.stores.rank_store import RankStore
+from fullgrad_lightning.utilities.describe import abbreviate
 
 
 class SaliencyWriter(ResumablePredictionWriter):
@@ -77,12 +78,8 @@ class SaliencyWriter(ResumablePredictionWriter):
         finite = saliency.isfinite().flatten(1).all(1)
         if not finite.all():
             raise ValueError(
-                f"The maps of rows {_shown(rows[~finite])} of split {split!r} hold NaN or infinity "
-                "and have no ranks. Look at these images: are the network's logits finite there? "
+                f"The maps of rows {abbreviate(rows[~finite].tolist())} of split {split!r} hold "
+                "NaN or infinity and have no ranks. Check whether the network's logits are finite. "
                 "What was written before stays."
             )
         return rank_pixels(saliency, prediction["sample_id"].cpu(), seed=self.seed)
-
-
-def _shown(rows: Tensor) -> str:
-    return ", ".join(map(str, rows[:10].tolist())) + (", …" if len(rows) > 10 else "")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from fullgrad_lightning.evaluation.config import ConfigError, EvaluationConfig
 from fullgrad_lightning.evaluation.perturbation.scores import SCORES, Score, make_score
-from fullgrad_lightning.masking.fills import Fill
+from fullgrad_lightning.masking.options import Fill
 
 
 @dataclass(frozen=True, kw_only=True)

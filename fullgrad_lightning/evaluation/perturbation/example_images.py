@@ -13,9 +13,9 @@ from torch import Tensor
 from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
 from fullgrad_lightning.evaluation.reports.image_page import Examples, draw_page, png
 from fullgrad_lightning.evaluation.reports.tables import percent
-from fullgrad_lightning.masking.fills import Fill
+from fullgrad_lightning.masking.options import Fill, Order
 from fullgrad_lightning.masking.replacement import PixelReplacer
-from fullgrad_lightning.masking.selection import Order, PixelSelection
+from fullgrad_lightning.masking.selection import PixelSelection
 from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 from fullgrad_lightning.stores.rank_store import RankStore

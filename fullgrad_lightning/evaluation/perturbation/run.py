@@ -27,7 +27,7 @@ from fullgrad_lightning.evaluation.perturbation.scoring import (
 )
 from fullgrad_lightning.evaluation.progress import NamedProgressBar
 from fullgrad_lightning.masking.replacement import PixelReplacer
-from fullgrad_lightning.metrics.functional.perturbed_logits import classes_of, logits_without
+from fullgrad_lightning.metrics.functional.perturbed_logits import logits_for_masks, resolve_classes
 from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor
 from fullgrad_lightning.stores.curve_store import CurveStore
@@ -135,8 +135,8 @@ class _Predictions:
         batch = loader.collate_fn([dataset[i] for i in range(two)])
         _, images, target = numbered(batch, self.parts.study.target)
         nothing = torch.zeros_like(images[:, 0], dtype=torch.bool)
-        logits = logits_without(self.parts.model, images, [nothing], PixelReplacer())
-        classes_of(logits[0], target)
+        logits = logits_for_masks(self.parts.model, images, [nothing], PixelReplacer())
+        resolve_classes(logits[0], target)
         for entry in self.parts.study.entries:
             self._predictor(entry).explained(batch, self.data.split)
 

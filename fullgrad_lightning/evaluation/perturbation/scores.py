@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model
-from fullgrad_lightning.masking.fills import Fill
+from fullgrad_lightning.masking.options import Fill, Order
 from fullgrad_lightning.masking.replacement import PixelReplacer
-from fullgrad_lightning.masking.selection import Order
-from fullgrad_lightning.metrics.functional.insertion_deletion import insertion_deletion, shares_of
-from fullgrad_lightning.metrics.functional.perturbed_logits import ClassTarget, checked_fractions
+from fullgrad_lightning.metrics.functional.insertion_deletion import (
+    insertion_deletion,
+    uniform_fractions,
+)
+from fullgrad_lightning.metrics.functional.perturbed_logits import ClassTarget, check_fractions
 from fullgrad_lightning.metrics.functional.pixel_perturbation import pixel_perturbation
 from fullgrad_lightning.metrics.functional.road import road
 
@@ -85,7 +87,7 @@ class PerturbationScore(Score):
     fill: Fill = "black"
 
     def __post_init__(self) -> None:
-        checked_fractions(self.fractions)
+        check_fractions(self.fractions)
         self._replacement(self.fill)
 
     @property
@@ -117,11 +119,11 @@ class InsertionDeletionScore(Score):
     steps: int = 50
 
     def __post_init__(self) -> None:
-        shares_of(self.steps)
+        uniform_fractions(self.steps)
 
     @property
     def levels(self) -> tuple[float, ...]:
-        return tuple(shares_of(self.steps))
+        return tuple(uniform_fractions(self.steps))
 
     @property
     def columns(self) -> dict[str, int]:
@@ -149,7 +151,7 @@ class ROADScore(Score):
     )  # fmt: skip
 
     def __post_init__(self) -> None:
-        checked_fractions(self.fractions)
+        check_fractions(self.fractions)
 
     @property
     def levels(self) -> tuple[float, ...]:
