@@ -84,7 +84,7 @@ def interpolate_hole(image: Floats, hole: NDArray[np.bool_]) -> Floats:
         upright[:, hole.T] = interpolate_hole(image.transpose(0, 2, 1), hole.T)
         return upright.transpose(0, 2, 1)[:, hole]
     weights = sum_neighbours(np.ones((1, height, width)))[0][hole]
-    known = sum_neighbours(np.where(hole, 0.0, image))[:, hole]
+    from_known = sum_neighbours(np.where(hole, 0.0, image))[:, hole]
 
     number = np.cumsum(hole).reshape(-1) - 1  # of each unknown pixel, row by row
     first, second, weight = neighbour_pairs(height, width)
@@ -97,7 +97,7 @@ def interpolate_hole(image: Floats, hole: NDArray[np.bool_]) -> Floats:
     matrix[band] = weights
     matrix[band + row - column, column] = -weight
     solution: Floats = solveh_banded(
-        matrix, known.T, overwrite_ab=True, overwrite_b=True, check_finite=False
+        matrix, from_known.T, overwrite_ab=True, overwrite_b=True, check_finite=False
     )
     return solution.T
 

@@ -1,4 +1,4 @@
-"""What is put in the place of removed pixels."""
+"""Values that replace pixels: bytes that stay, each fill by hand, refusals."""
 
 from __future__ import annotations
 

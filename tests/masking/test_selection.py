@@ -1,4 +1,4 @@
-"""Which pixels are replaced: exact counts, and complements."""
+"""Selections of pixels: exact counts, a naive choice, and complements."""
 
 from __future__ import annotations
 

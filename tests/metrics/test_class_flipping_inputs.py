@@ -1,4 +1,4 @@
-"""What class flipping refuses, what it leaves alone, and no samples."""
+"""Inputs of class flipping: refusals, arguments left unmodified, and no samples."""
 
 from __future__ import annotations
 

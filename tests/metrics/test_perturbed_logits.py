@@ -1,4 +1,4 @@
-"""What all metrics that replace pixels check at the door, and the noise they share."""
+"""Checks, noise and per-sample curves that the metrics that replace pixels share."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.metrics import ROAD, InsertionDeletion, PixelPerturbation
+from fullgrad_lightning.metrics.base import RankedPerturbationMetric
 from fullgrad_lightning.metrics.functional.perturbed_logits import CLEAN, logits_for_selections
 from tests.metrics.perturbing import network, samples
 
@@ -51,6 +52,17 @@ def test_nothing_replaced_is_the_clean_image() -> None:
     for fill in ("black", "blur", "noisy_linear"):
         found = logits_for_selections(net, images, ranks, [CLEAN], PixelReplacer(fill=fill))
         assert torch.equal(found[0], expected)
+
+
+@pytest.mark.parametrize("metric", [PixelPerturbation(), InsertionDeletion(4), ROAD()])
+def test_the_average_is_that_of_the_curves(metric: RankedPerturbationMetric) -> None:
+    images, ranks = samples()
+    curves = metric.curves(network(), images, ranks)
+    assert {name: values.shape[1] for name, values in curves.items()} == metric.curve_sizes
+    metric.update(network(), images, ranks)
+    for name in metric.curve_sizes.keys() - {"output"}:
+        averaged = metric.compute()["mean" if name == "least_salient" else name]
+        torch.testing.assert_close(averaged, curves[name].double().mean(0))
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -1,4 +1,4 @@
-"""What is written to a store of ranks is read from it."""
+"""Ranks written to a store are read from it, in any order, process and dtype."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def test_two_processes_write_what_one_does(tmp_path: Path) -> None:
 
 
 def test_many_processes_make_one_store(tmp_path: Path) -> None:
-    """Each wipes nothing of what another, which was faster, has written by then."""
+    """None erases rows that a faster process has already written."""
     processes = [writer(tmp_path, first, 5) for first in range(5)]
     with folder_lock(tmp_path, name=".lock"):
         go(*processes)
@@ -119,7 +119,7 @@ def test_no_row_counts_as_written_before_it_is(tmp_path: Path) -> None:
 
 
 def test_a_process_killed_while_it_makes_the_store(tmp_path: Path) -> None:
-    """What it left is taken for nothing, and replaced."""
+    """The files that it left are ignored and replaced."""
     whole = complete(tmp_path / "whole")
     (tmp_path / "left").mkdir()
     for name in (".lock", "train.ranks.npy", "train.written.npy"):

@@ -1,4 +1,4 @@
-"""What a store of ranks refuses, and what it says then."""
+"""Refusals of a store of ranks, and their messages."""
 
 from __future__ import annotations
 
