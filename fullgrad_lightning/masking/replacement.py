@@ -51,7 +51,7 @@ class PixelReplacer:
         check_choice("fill", self.fill, FILLS)
         if self.normalization is None and self.fill == "mean":
             raise ValueError(
-                "The fill 'mean' is the mean of the normalisation: pass mean and std, one value "
+                "The fill 'mean' is the mean of the normalisation: give mean and std, one value "
                 "for each channel."
             )
 

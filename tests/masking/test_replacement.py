@@ -70,7 +70,7 @@ def test_images_that_were_not_normalised_may_be_uint8() -> None:
     [
         ({"fill": "grey"}, "fill must be one of 'mean', 'black', .*, got 'grey'"),
         ({"mean": MEAN}, "mean and std must be given together"),
-        ({"fill": "mean"}, "'mean' is the mean of the normalisation: pass mean and std"),
+        ({"fill": "mean"}, "'mean' is the mean of the normalisation: give mean and std"),
         ({"mean": MEAN, "std": (0.2, 0.0, 0.2)}, "std must be positive"),
     ],
 )
