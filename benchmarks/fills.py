@@ -1,9 +1,9 @@
-"""What it costs to rank, select and replace pixels, per image.
+"""Time to rank, select and replace pixels, per image.
 
     python -m benchmarks.fills [--repeats 15]
 
-One image at a time, as the workers of a loader do it, in one thread. Removed are pixels at random
-(many small holes) or the middle of the image (one large one, the worst case of `noisy_linear`).
+One image at a time in one thread, as in the workers of a DataLoader. The pixels are random (many
+small holes) or the middle of the image (one large hole, the worst case of `noisy_linear`).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from typing import get_args
 
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.masking.fills import Fill, fill
+from fullgrad_lightning.masking.fills import fill_pixels
+from fullgrad_lightning.masking.options import FILLS, Fill
 from fullgrad_lightning.masking.ranking import rank_pixels
 from fullgrad_lightning.masking.selection import PixelSelection
 
@@ -26,7 +26,7 @@ FRACTIONS = (0.1, 0.5, 0.9)
 
 
 def milliseconds(run: Callable[[], object], repeats: int) -> float:
-    """Median over the repeats, each long enough for the clock, after one that warms up."""
+    """Returns the median of the repeats, each long enough for the clock, after a warm-up."""
     run()
     start = time.perf_counter()
     run()
@@ -41,7 +41,7 @@ def milliseconds(run: Callable[[], object], repeats: int) -> float:
 
 
 def maps(side: int) -> dict[str, Tensor]:
-    """Saliency (1, side, side): at random, and largest in the middle."""
+    """Saliency (1, side, side): random, and largest in the middle."""
     line = torch.linspace(-1, 1, side)
     return {
         "random": torch.rand(1, side, side, generator=torch.Generator().manual_seed(0)),
@@ -54,8 +54,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     repeats = parser.parse_args().repeats
     torch.set_num_threads(1)
-    print("| image | removed | rank | select |" + "".join(f" {how} |" for how in get_args(Fill)))
-    print("|---|---|---|---|" + "---|" * len(get_args(Fill)))
+    print("| image | removed | rank | select |" + "".join(f" {fill} |" for fill in FILLS))
+    print("|---|---|---|---|" + "---|" * len(FILLS))
     for channels, side in SIZES:
         image, mean = torch.rand(1, channels, side, side), torch.full((channels,), 0.5)
         for name, saliency in maps(side).items():
@@ -64,14 +64,14 @@ def main() -> None:
             for fraction in FRACTIONS:
                 select = PixelSelection(fraction=fraction)
                 replaced = select.replaced(ranks)
-                found = [ranking, milliseconds(lambda s=select, r=ranks: s.replaced(r), repeats)]
-                for how in get_args(Fill):
+                times = [ranking, milliseconds(lambda s=select, r=ranks: s.replaced(r), repeats)]
+                for fill in FILLS:
 
-                    def run(x: Tensor = image, m: Tensor = replaced, how: Fill = how) -> Tensor:
-                        return fill(x, m, how, mean=mean, sample_ids=[0])  # noqa: B023
+                    def run(x: Tensor = image, m: Tensor = replaced, fill: Fill = fill) -> Tensor:
+                        return fill_pixels(x, m, fill, mean=mean, sample_ids=[0])  # noqa: B023
 
-                    found.append(milliseconds(run, repeats))
-                row = " | ".join(f"{value:.3g}" for value in found)
+                    times.append(milliseconds(run, repeats))
+                row = " | ".join(f"{value:.3g}" for value in times)
                 print(f"| {channels}×{side}² | {fraction:.0%} {name} | {row} |", flush=True)
 
 

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from fullgrad_lightning.callbacks.base.validation_monitor import CHUNK_SIZE, ValidationMonitor
 from fullgrad_lightning.decomposition import Model
-from fullgrad_lightning.masking.fills import Fill
+from fullgrad_lightning.masking.options import Fill, Order
 from fullgrad_lightning.masking.ranking import rank_pixels
-from fullgrad_lightning.masking.selection import Order
 from fullgrad_lightning.metrics import PixelPerturbation
 from fullgrad_lightning.saliency.registry import saliency_method
 from fullgrad_lightning.utilities.checks import check_int

@@ -13,6 +13,7 @@ from fullgrad_lightning.callbacks.base.prediction_writer import ResumablePredict
 from fullgrad_lightning.masking.ranking import rank_pixels
 from fullgrad_lightning.stores.rank_store import RankStore
 from fullgrad_lightning.utilities.checks import check_int
+from fullgrad_lightning.utilities.describe import abbreviate
 
 
 class SaliencyWriter(ResumablePredictionWriter):
@@ -77,12 +78,8 @@ class SaliencyWriter(ResumablePredictionWriter):
         finite = saliency.isfinite().flatten(1).all(1)
         if not finite.all():
             raise ValueError(
-                f"The maps of rows {_list_rows(rows[~finite])} of split {split!r} hold NaN or "
-                "infinity and have no ranks. Check these images, and that the network's logits are "
-                "finite there. The rows that were written before are kept."
+                f"The maps of rows {abbreviate(rows[~finite].tolist())} of split {split!r} hold "
+                "NaN or infinity and have no ranks. Check these images, and that the network's "
+                "logits are finite there. The rows that were written before are kept."
             )
         return rank_pixels(saliency, prediction["sample_id"].cpu(), seed=self.seed)
-
-
-def _list_rows(rows: Tensor) -> str:
-    return ", ".join(map(str, rows[:10].tolist())) + (", …" if len(rows) > 10 else "")

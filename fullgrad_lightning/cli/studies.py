@@ -10,7 +10,7 @@ from fullgrad_lightning.evaluation.config import ConfigError
 from fullgrad_lightning.evaluation.perturbation.config import PerturbationConfig
 from fullgrad_lightning.evaluation.perturbation.run import run_benchmark
 from fullgrad_lightning.evaluation.sanity.config import SanityConfig, run_check
-from fullgrad_lightning.stores.errors import StoreError
+from fullgrad_lightning.stores.base import StoreError
 from fullgrad_lightning.utilities.locks import FolderInUse
 
 

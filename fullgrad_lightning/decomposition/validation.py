@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fullgrad_lightning.utilities.describe import describe
+from fullgrad_lightning.utilities.describe import abbreviate, describe
 
 
 def validate_input(x: object) -> None:
@@ -38,10 +38,9 @@ def validate_input(x: object) -> None:
     finite = x.isfinite().flatten(1).all(1)
     if not finite.all():
         samples = (~finite).nonzero().flatten().tolist()
-        shown = ", ".join(map(str, samples[:10])) + (", …" if len(samples) > 10 else "")
         raise ValueError(
-            f"x holds NaN or infinity in sample {shown} of {x.shape[0]}. Check the normalisation "
-            "(a standard deviation of 0?) and the loading of these samples."
+            f"x holds NaN or infinity in sample {abbreviate(samples)} of {x.shape[0]}. Check the "
+            "normalisation (a standard deviation of 0?) and the loading of these samples."
         )
 
 

@@ -1,1 +1,1 @@
-"""Which pixels are taken from an image, what is put there, and the store of pixels' ranks."""
+"""Ranking, selection and replacement of pixels."""

@@ -1,4 +1,4 @@
-"""What is put in the place of pixels that are taken away.
+"""Fills: the values that replace the pixels of images.
 
 Shapes: N images of C channels, (H, W) their size.
 """
@@ -6,48 +6,47 @@ Shapes: N images of C channels, (H, W) their size.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from fullgrad_lightning.masking.imputation import noisy_linear
+from fullgrad_lightning.masking.options import FILLS, Fill
+from fullgrad_lightning.utilities.checks import check_choice
 from fullgrad_lightning.utilities.gaussian_blur import gaussian_blur
-
-Fill = Literal["mean", "black", "blur", "noisy_linear"]
 
 # σ of the blur as a share of the image's shorter side: 4 pixels of 32, 28 of 224.
 BLUR = 1 / 8
 _INTEGERS = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
-def fill(
+def fill_pixels(
     images: Tensor,
     replaced: Tensor,
-    how: Fill,
+    fill: Fill,
     *,
     mean: Tensor | None = None,
     sample_ids: Sequence[int],
     seed: int = 0,
 ) -> Tensor:
-    """Images with other values in some pixels, in all channels; all others keep their bytes.
+    """Replaces pixels of images in all channels; all other pixels keep their bytes.
 
-    - ``mean``: the given value of each channel: in ROAR, the mean over the training images.
+    - ``mean``: the value ``mean`` of each channel: in ROAR, the mean over the training images.
     - ``black``: 0.
-    - ``blur``: the image under a Gaussian, σ an eighth of its shorter side. Some of what was
-      removed shines through.
-    - ``noisy_linear``: the weighted mean of a pixel's neighbours, and noise (Rong et al. 2022);
+    - ``blur``: the image under a Gaussian whose σ is an eighth of its shorter side. Replaced
+      pixels remain partly recognisable.
+    - ``noisy_linear``: the weighted mean of a pixel's neighbours plus noise (Rong et al. 2022);
       see ``noisy_linear``.
 
     Args:
-        images: (N, C, H, W), floating point or uint8; they are not modified. Full scale is 1 for
-            floating point, 255 for uint8, for which values are rounded.
+        images: (N, C, H, W), floating point or uint8; not modified. Full scale is 1 for floating
+            point, and 255 for uint8, for which values are rounded.
         replaced: (N, H, W) bool, True where a pixel is replaced.
-        how: The fill.
-        mean: (C,) in the units of the images. Needed by ``mean``; ``noisy_linear`` puts it where no
-            pixel is known (0 without it).
+        fill: Name of the fill.
+        mean: (C,) in the units of the images. Required by ``mean``; ``noisy_linear`` uses it for
+            images without a known pixel (0 if it is ``None``).
         sample_ids: N integers, from which the noise is drawn.
-        seed: Of the noise.
+        seed: Seed of the noise.
 
     Returns:
         (N, C, H, W), of the dtype and on the device of the images.
@@ -58,44 +57,43 @@ def fill(
 
     Examples:
         >>> images, replaced = torch.ones(1, 3, 1, 2), torch.tensor([[[True, False]]])
-        >>> fill(images, replaced, "black", sample_ids=[0])[0, 0]
+        >>> fill_pixels(images, replaced, "black", sample_ids=[0])[0, 0]
         tensor([[0., 1.]])
     """
+    check_choice("fill", fill, FILLS)
     check_images(images, replaced)
     if mean is not None and mean.shape != (images.shape[1],):
         raise ValueError(
             f"mean must hold one value for each of {images.shape[1]} channels, got shape "
             f"{tuple(mean.shape)}."
         )
-    if how == "black":
-        return _where(replaced, images.new_zeros(1), images)
-    if how == "mean":
+    if fill == "black":
+        return _bitwise_where(replaced, images.new_zeros(1), images)
+    if fill == "mean":
         if mean is None:
             raise ValueError("The fill 'mean' needs mean=, one value for each channel.")
         values = _as_images(mean.to(images.device), images)[:, None, None]
-        return _where(replaced, values, images)
-    if how == "blur":
-        return _where(replaced, _blurred(images), images)
-    if how == "noisy_linear":
-        if len(sample_ids) != len(images):
-            raise ValueError(f"Got {len(images)} images and {len(sample_ids)} sample ids.")
-        imputed = _imputed(images, replaced, mean, sample_ids, seed)
-        return torch.where(replaced[:, None], imputed, images)
-    raise ValueError(f"There is no fill {how!r}. There are: {', '.join(get_args(Fill))}.")
+        return _bitwise_where(replaced, values, images)
+    if fill == "blur":
+        return _bitwise_where(replaced, _blurred(images), images)
+    if len(sample_ids) != len(images):
+        raise ValueError(f"Got {len(images)} images and {len(sample_ids)} sample ids.")
+    imputed = _imputed(images, replaced, mean, sample_ids, seed)
+    return torch.where(replaced[:, None], imputed, images)
 
 
-def shape_of(images: Tensor, replaced: Tensor) -> Tensor:
-    """The mask in place of the images: what the shape of the hole alone gives away.
+def mask_as_image(images: Tensor, replaced: Tensor) -> Tensor:
+    """Replaces each image by its mask: a control for what the shape of the mask alone reveals.
 
     Args:
-        images: (N, C, H, W), floating point or uint8, for shape and dtype.
+        images: (N, C, H, W), floating point or uint8; only shape and dtype are used.
         replaced: (N, H, W) bool.
 
     Returns:
         (N, C, H, W): 0 where a pixel is replaced, full scale (1, or 255 for uint8) elsewhere.
 
     Raises:
-        TypeError, ValueError: As ``fill``.
+        TypeError, ValueError: As ``fill_pixels``.
     """
     check_images(images, replaced)
     return torch.full_like(images, _full_scale(images)).masked_fill_(replaced[:, None], 0)
@@ -105,7 +103,7 @@ def check_images(images: Tensor, replaced: Tensor) -> None:
     """Checks images and the masks of their replaced pixels.
 
     Raises:
-        TypeError, ValueError: As ``fill``.
+        TypeError, ValueError: As ``fill_pixels``.
     """
     if images.dtype != torch.uint8 and not images.is_floating_point():
         raise TypeError(f"Images must be floating point or uint8, got {images.dtype}.")
@@ -118,12 +116,12 @@ def check_images(images: Tensor, replaced: Tensor) -> None:
         )
 
 
-def _where(replaced: Tensor, values: Tensor, images: Tensor) -> Tensor:
-    """``torch.where``, bit by bit: on a CPU 4 to 20 times as fast, and it runs for every batch."""
+def _bitwise_where(replaced: Tensor, values: Tensor, images: Tensor) -> Tensor:
+    """``torch.where`` on bits: 4 to 20 times as fast on a CPU, where it runs for every batch."""
     integers = _INTEGERS[images.element_size()]
-    gone = replaced[:, None].to(integers).neg_()  # all bits set where replaced
+    mask = replaced[:, None].to(integers).neg_()  # all bits set where replaced
     bits = images.view(integers)
-    return (bits ^ values.view(integers)).bitwise_and_(gone).bitwise_xor_(bits).view(images.dtype)
+    return (bits ^ values.view(integers)).bitwise_and_(mask).bitwise_xor_(bits).view(images.dtype)
 
 
 def _full_scale(images: Tensor) -> float:
@@ -131,7 +129,7 @@ def _full_scale(images: Tensor) -> float:
 
 
 def _as_images(values: Tensor, images: Tensor) -> Tensor:
-    """In the dtype of the images, rounded and clipped if that is uint8."""
+    """Casts values to the dtype of the images, rounded and clipped if that is uint8."""
     if images.dtype == torch.uint8:
         values = values.round().clamp(0, 255)
     return values.to(images.dtype)
@@ -153,7 +151,7 @@ def _imputed(
     scale = _full_scale(images)
     unknown = None if mean is None else mean.cpu()
     imputed = [
-        noisy_linear(image, hole, scale=scale, unknown=unknown, sample_id=sample_id, seed=seed)
-        for image, hole, sample_id in zip(images.cpu(), replaced.cpu(), sample_ids, strict=True)
+        noisy_linear(image, hole, scale=scale, unknown=unknown, sample_id=int(i), seed=seed)
+        for image, hole, i in zip(images.cpu(), replaced.cpu(), sample_ids, strict=True)
     ]
     return _as_images(torch.stack(imputed), images).to(images.device)

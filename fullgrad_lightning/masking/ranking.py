@@ -1,4 +1,4 @@
-"""The order of an image's pixels by saliency.
+"""Ranks of the pixels of an image by saliency.
 
 Shapes: N samples, (H, W) the size of the image.
 """
@@ -10,23 +10,24 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.masking.draws import generator
+from fullgrad_lightning.utilities.describe import abbreviate
+from fullgrad_lightning.utilities.seeds import sample_generator
 
 
 def rank_pixels(saliency: Tensor, sample_ids: Tensor | Sequence[int], *, seed: int = 0) -> Tensor:
-    """The rank of every pixel: 0 is the most salient one.
+    """Ranks all pixels of each map: rank 0 is the most salient pixel.
 
-    Pixels that tie come in the order of a random permutation, which depends on the seed and the
-    sample's id alone: the k most salient pixels of a constant map are spread over the image, and
-    are the same ones in any batch, in any process and on any device.
+    Ties are broken by a random permutation that depends only on the seed and the sample's id: the k
+    most salient pixels of a constant map are spread over the image, and are the same in any batch,
+    in any process and on any device.
 
     Args:
         saliency: (N, 1, H, W) or (N, H, W), floating point, finite; larger is more salient.
         sample_ids: (N,) integers.
-        seed: Of the permutations.
+        seed: Seed of the permutations.
 
     Returns:
-        (N, H, W) int64, on the device of the maps; of each sample, a permutation of 0…H·W − 1.
+        (N, H, W) int64, on the device of the maps; for each sample a permutation of 0…H·W − 1.
 
     Raises:
         TypeError: Maps that are not floating point.
@@ -37,28 +38,32 @@ def rank_pixels(saliency: Tensor, sample_ids: Tensor | Sequence[int], *, seed: i
         tensor([[[2, 0],
                  [3, 1]]])
     """
-    maps, ids = _maps(saliency), _ids(sample_ids)
+    maps = _check_maps(saliency)
+    ids = sample_ids.tolist() if isinstance(sample_ids, Tensor) else [int(i) for i in sample_ids]
     if len(ids) != len(maps):
         raise ValueError(f"Each map needs a sample id: got {len(maps)} maps and {len(ids)} ids.")
     values = maps.flatten(1)
     finite = values.isfinite().all(1).tolist()
     if not all(finite):
-        bad = [i for i, ok in zip(ids, finite, strict=True) if not ok]
+        invalid = [i for i, is_finite in zip(ids, finite, strict=True) if not is_finite]
         raise ValueError(
-            f"The saliency maps of samples {_shortened(bad)} hold NaN or infinity and cannot be "
-            "ranked. Look at these samples: is the model's output finite there?"
+            f"The saliency maps of samples {abbreviate(invalid)} hold NaN or infinity and cannot "
+            "be ranked. Check whether the model's output is finite for these samples."
         )
     pixels = values.shape[1]
-    drawn = [torch.randperm(pixels, generator=generator("ties", seed, i)) for i in ids]
-    shuffle = torch.stack(drawn).to(values.device) if drawn else values.long()
-    # Sorted after shuffling by a sort that keeps the order of equals. Adding 0 makes -0.0 to 0.0,
-    # which some sorts tell apart.
+    permutations = [
+        torch.randperm(pixels, generator=sample_generator("ties", seed, i)) for i in ids
+    ]
+    shuffle = torch.stack(permutations).to(values.device) if ids else values.long()
+    # A stable sort after the shuffle keeps the shuffled order of equal values. Adding 0 turns -0.0
+    # into 0.0, which some sorts distinguish.
     order = (values.gather(1, shuffle) + 0.0).argsort(dim=1, descending=True, stable=True)
-    places = torch.arange(pixels, device=values.device).expand_as(order)
-    return torch.empty_like(order).scatter_(1, shuffle.gather(1, order), places).view(maps.shape)
+    ranks = torch.arange(pixels, device=values.device).expand_as(order)
+    return torch.empty_like(order).scatter_(1, shuffle.gather(1, order), ranks).view(maps.shape)
 
 
-def _maps(saliency: Tensor) -> Tensor:
+def _check_maps(saliency: Tensor) -> Tensor:
+    """Returns maps as (N, H, W), detached."""
     if not saliency.is_floating_point():
         raise TypeError(f"Saliency must be floating point, got {saliency.dtype}.")
     if saliency.ndim == 4 and saliency.shape[1] == 1:
@@ -69,13 +74,3 @@ def _maps(saliency: Tensor) -> Tensor:
             f"{tuple(saliency.shape)}."
         )
     return saliency.detach()
-
-
-def _ids(sample_ids: Tensor | Sequence[int]) -> list[int]:
-    ids = sample_ids.tolist() if isinstance(sample_ids, Tensor) else list(sample_ids)
-    return [int(i) for i in ids]
-
-
-def _shortened(ids: list[int]) -> str:
-    shown = ", ".join(map(str, ids[:10]))
-    return shown if len(ids) <= 10 else f"{shown} and {len(ids) - 10} more"

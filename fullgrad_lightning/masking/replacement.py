@@ -1,33 +1,36 @@
-"""Replaces pixels of images as a network gets them: normalised, it may be.
+"""Replacement of pixels in images as the network gets them, possibly normalised.
 
 Shapes: N images of C channels, (H, W) their size.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.masking.fills import Fill, fill
+from fullgrad_lightning.masking.fills import check_images, fill_pixels
+from fullgrad_lightning.masking.options import FILLS, Fill
+from fullgrad_lightning.utilities.checks import check_choice
+from fullgrad_lightning.utilities.normalization import Normalization
 
 
 @dataclass(frozen=True, kw_only=True)
 class PixelReplacer:
-    """What is put in the place of pixels, where images are (image − mean) / std.
+    """Replaces pixels of images that are (image − mean) / std.
 
-    Fills are made in the units of the image before its normalisation: ``black`` is 0 there, and
-    (0 − mean) / std as the network gets it; ``mean`` is the normalisation's; the noise of
-    ``noisy_linear`` is 0.01 there. Pixels that stay keep their exact bytes.
+    Fills are computed in the units of the image before its normalisation: ``black`` is 0 there, and
+    (0 − mean) / std for the network; ``mean`` is that of the normalisation; the noise of
+    ``noisy_linear`` is 0.01 there. All other pixels keep their exact bytes.
 
     Args:
-        fill: See ``masking.fills.fill``.
-        mean, std: Of the normalisation, one value for each channel; ``None``: there was none, and
-            black is 0.
-        seed: Of the noise.
+        fill: Name of the fill, see ``masking.fills.fill_pixels``.
+        mean, std: Normalisation of the images, one value for each channel or one for all; ``None``:
+            images are not normalised, and black is 0.
+        seed: Seed of the noise.
 
     Raises:
         ValueError: An unknown fill, one of ``mean`` and ``std`` without the other, the fill
@@ -45,53 +48,53 @@ class PixelReplacer:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.fill not in get_args(Fill):
+        check_choice("fill", self.fill, FILLS)
+        if self.normalization is None and self.fill == "mean":
             raise ValueError(
-                f"There is no fill {self.fill!r}. There are: {', '.join(get_args(Fill))}."
-            )
-        if (self.mean is None) != (self.std is None):
-            raise ValueError("mean and std must be given together: they undo the normalisation.")
-        if self.fill == "mean" and self.mean is None:
-            raise ValueError(
-                "The fill 'mean' puts the mean of the normalisation: give mean and std, one value "
+                "The fill 'mean' is the mean of the normalisation: give mean and std, one value "
                 "for each channel."
             )
-        if self.std is not None and not all(value > 0 for value in self.std):
-            raise ValueError(f"std must be positive in each channel, got {list(self.std)}.")
 
-    @property
-    def depends_on_mask(self) -> bool:
-        """Whether a pixel's new value depends on which others are replaced."""
-        return self.fill == "noisy_linear"
+    @cached_property
+    def normalization(self) -> Normalization | None:
+        """Normalisation of the images; ``None`` if they are not normalised."""
+        return Normalization.of(self.mean, self.std)
 
     def __call__(self, images: Tensor, replaced: Tensor, sample_ids: Sequence[int]) -> Tensor:
-        """Images with other values in some pixels.
+        """Replaces pixels of images.
 
         Args:
-            images: (N, C, H, W) as the network gets them, floating point (or uint8, if they were
-                not normalised); they are not modified.
-            replaced: (N, H, W) bool.
+            images: (N, C, H, W) as the network gets them, floating point (or uint8, if they are not
+                normalised); not modified.
+            replaced: (N, H, W) bool, True where a pixel is replaced.
             sample_ids: N integers, from which the noise is drawn.
 
         Returns:
             (N, C, H, W), of the dtype and on the device of the images.
 
         Raises:
-            TypeError, ValueError: As ``fill``; or a mean, or std, for another number of channels.
+            TypeError, ValueError: As ``fill_pixels``; or a normalisation of another number of
+                channels.
         """
-        if self.mean is None or self.std is None:
-            return fill(images, replaced, self.fill, sample_ids=sample_ids, seed=self.seed)
-        if not images.is_floating_point():
-            raise TypeError(f"Normalised images must be floating point, got {images.dtype}.")
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if images.ndim == 4 and len(values) != images.shape[1]:
-                raise ValueError(
-                    f"{name} must hold one value for each of {images.shape[1]} channels, got "
-                    f"{list(values)}."
-                )
-        mean, std = (images.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
-        filled = fill(
-            images * std + mean, replaced, self.fill,
+        if self.normalization is None:
+            return fill_pixels(images, replaced, self.fill, sample_ids=sample_ids, seed=self.seed)
+        check_images(images, replaced)
+        mean, _ = self.normalization.tensors(images)
+        filled = fill_pixels(
+            self.normalization.denormalize(images), replaced, self.fill,
             mean=mean.flatten(), sample_ids=sample_ids, seed=self.seed,
         )  # fmt: skip
-        return torch.where(replaced[:, None], (filled - mean) / std, images)
+        return torch.where(replaced[:, None], self.normalization.normalize(filled), images)
+
+    def bind(self, images: Tensor, sample_ids: Sequence[int]) -> Callable[[Tensor, slice], Tensor]:
+        """Returns a function that replaces pixels of these images under one mask after the other.
+
+        What does not depend on the mask is computed once.
+
+        Returns:
+            A function of a mask (N, H, W) and the rows of a batch, which returns that batch.
+        """
+        if self.fill == "noisy_linear":  # the only fill that depends on the mask
+            return lambda mask, rows: self(images[rows], mask[rows], sample_ids[rows])
+        baseline = self(images, torch.ones_like(images[:, 0], dtype=torch.bool), sample_ids)
+        return lambda mask, rows: torch.where(mask[rows, None], baseline[rows], images[rows])

@@ -1,27 +1,27 @@
-"""Which pixels are replaced, by their ranks."""
+"""Selection of the pixels that are replaced, by their ranks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from torch import Tensor
 
-Order = Literal["most_salient", "least_salient"]
+from fullgrad_lightning.masking.options import ORDERS, Order
+from fullgrad_lightning.utilities.checks import check_choice, check_fraction
 
 
 @dataclass(frozen=True, kw_only=True)
 class PixelSelection:
     """A fraction of the pixels, from one end of their order by saliency.
 
-    ROAR (Hooker et al. 2019) removes the most salient ones; with ``remove=False`` it becomes KAR,
-    keep and retrain: the fraction is kept and the rest replaced.
+    ROAR (Hooker et al. 2019) removes the most salient pixels; with ``remove=False`` it becomes KAR,
+    keep and retrain: the fraction is kept and all other pixels are replaced.
 
     Args:
-        fraction: Share of the pixels that are chosen, 0…1: exactly round(fraction·H·W) of them
+        fraction: Share of the pixels that are selected, 0…1: exactly round(fraction·H·W) of them
             (by Python's ``round``) in every image.
-        order: From which end they are chosen.
-        remove: Whether the chosen pixels are replaced, or all others.
+        order: The end of the order from which they are selected.
+        remove: If True, the selected pixels are replaced, else all others.
 
     Raises:
         ValueError: An option out of range.
@@ -38,25 +38,20 @@ class PixelSelection:
     remove: bool = True
 
     def __post_init__(self) -> None:
-        number = isinstance(self.fraction, int | float) and not isinstance(self.fraction, bool)
-        if not number or not 0 <= self.fraction <= 1:
-            raise ValueError(
-                f"fraction must be a number in 0…1, a share of the pixels, got {self.fraction!r}."
-            )
-        if self.order not in get_args(Order):
-            raise ValueError(f"order must be one of {get_args(Order)}, got {self.order!r}.")
+        check_fraction("fraction", self.fraction)
+        check_choice("order", self.order, ORDERS)
         if not isinstance(self.remove, bool):
             raise ValueError(f"remove must be True or False, got {self.remove!r}.")
 
-    def chosen(self, pixels: int) -> int:
-        """How many of the pixels of an image are chosen."""
+    def num_selected(self, pixels: int) -> int:
+        """Returns the number of pixels that are selected in an image."""
         return round(self.fraction * pixels)
 
     def replaced(self, ranks: Tensor) -> Tensor:
-        """Which pixels are replaced.
+        """Returns the mask of the pixels that are replaced.
 
         Args:
-            ranks: (…, H, W) integers: of each image, a permutation of 0…H·W − 1; 0 is the most
+            ranks: (…, H, W) integers, for each image a permutation of 0…H·W − 1; 0 is the most
                 salient pixel.
 
         Returns:
@@ -64,16 +59,15 @@ class PixelSelection:
 
         Raises:
             TypeError: Ranks that are not integers.
-            ValueError: No (…, H, W).
+            ValueError: Not (…, H, W).
         """
         if ranks.is_floating_point() or ranks.is_complex():
             raise TypeError(f"ranks must be integers, got {ranks.dtype}.")
         if ranks.ndim < 2:
             raise ValueError(f"ranks must be (…, H, W), got shape {tuple(ranks.shape)}.")
         pixels = ranks.shape[-2] * ranks.shape[-1]
-        count = self.chosen(pixels)
-        most = self.order == "most_salient"
-        # One comparison: this runs for every image that is loaded.
-        if most:
+        count = self.num_selected(pixels)
+        # A single comparison, because this runs for every image that is loaded.
+        if self.order == "most_salient":
             return ranks < count if self.remove else ranks >= count
         return ranks >= pixels - count if self.remove else ranks < pixels - count

@@ -1,4 +1,4 @@
-"""Metrics of saliency: is it complete, does it change, does it find the object, is it true?"""
+"""Metrics of saliency maps: completeness, drift, localisation and faithfulness."""
 
 from fullgrad_lightning.metrics.class_flipping import ClassFlipping
 from fullgrad_lightning.metrics.completeness import CompletenessResidual
@@ -8,7 +8,7 @@ from fullgrad_lightning.metrics.pixel_perturbation import PixelPerturbation
 from fullgrad_lightning.metrics.road import ROAD
 from fullgrad_lightning.metrics.saliency_drift import SaliencyDrift
 
-# Last: modules of the same names would take the functions' place.
+# Last, because modules of the same names would otherwise shadow the functions.
 # isort: split
 from fullgrad_lightning.metrics.functional import (
     class_flipping,

@@ -1,4 +1,4 @@
-"""How far decompositions are from complete."""
+"""Completeness of decompositions: the mean and the largest residual."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from torchmetrics import Metric
 class CompletenessResidual(Metric):
     """The mean and the largest relative residual of decompositions, over all samples.
 
-    The relative residual of a sample is what its input term and bias terms leave unexplained of
-    f(x), |f − ⟨∇ₓf, x⟩ − Σ f^b| / (|⟨∇ₓf, x⟩| + Σ |f^b|): equation 1 of the paper, asked. It comes
-    from ``full_gradients(…).relative_residual``.
+    The relative residual of a sample is the part of f(x) that its input term and bias terms leave
+    unexplained, |f − ⟨∇ₓf, x⟩ − Σ f^b| / (|⟨∇ₓf, x⟩| + Σ |f^b|): a check of equation 1.
+    ``full_gradients(…).relative_residual`` returns it.
 
     ``compute`` returns ``{"mean": …, "max": …}``, float64 scalars; NaN without a sample.
 
@@ -63,7 +63,7 @@ class CompletenessResidual(Metric):
         self.count = self.count + len(values)
 
     def compute(self) -> dict[str, Tensor]:
-        """The mean and the maximum over all samples of all processes."""
+        """Returns the mean and the maximum over all samples of all processes."""
         missing = torch.full_like(self.largest, torch.nan)
         return {
             "mean": self.total / self.count,

@@ -1,4 +1,4 @@
-"""How soon the network knows the class, and how soon it forgets, as pixels come and go."""
+"""Insertion and deletion over samples: the class's probability as pixels are added or removed."""
 
 from __future__ import annotations
 
@@ -6,29 +6,30 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from fullgrad_lightning.decomposition import Model
-from fullgrad_lightning.masking.fills import Fill
+from fullgrad_lightning.masking.options import Fill
 from fullgrad_lightning.masking.replacement import PixelReplacer
-from fullgrad_lightning.metrics.functional.insertion_deletion import insertion_deletion, shares_of
-from fullgrad_lightning.metrics.functional.perturbed_logits import ClassTarget, checked_batch_size
+from fullgrad_lightning.metrics.base import RankedPerturbationMetric
+from fullgrad_lightning.metrics.functional.insertion_deletion import (
+    insertion_deletion,
+    uniform_fractions,
+)
+from fullgrad_lightning.metrics.functional.perturbed_logits import ClassTarget
 
 
-class InsertionDeletion(Metric):
+class InsertionDeletion(RankedPerturbationMetric):
     """The mean curves of ``insertion_deletion`` over samples, and the areas under them.
 
     Petsiuk et al., "RISE", BMVC 2018. A larger area under insertion is better, a smaller one under
     deletion.
 
     Args:
-        steps: Equal steps from no pixel to all: the network sees each image 2·(steps + 1) times.
-        insertion_fill: The baseline that pixels are added to.
-        deletion_fill: What is put in the place of pixels that are removed.
-        mean, std: Of the normalisation, one value for each channel, so that black is 0 before it;
-            ``None``: there was none.
-        seed: Of the noise of ``noisy_linear``.
-        batch_size: The most images that the network gets at once.
+        steps: Number of equal steps from no pixel to all: the network gets each image
+            2·(steps + 1) times.
+        insertion_fill: Name of the fill that makes the baseline that pixels are added to.
+        deletion_fill: Name of the fill that replaces removed pixels.
+        mean, std, seed, batch_size: See ``PixelPerturbation``.
 
     Raises:
         ValueError: An option out of range.
@@ -41,13 +42,6 @@ class InsertionDeletion(Metric):
         (tensor(0.8749, dtype=torch.float64), tensor(0.6250, dtype=torch.float64))
     """
 
-    is_differentiable = False
-    full_state_update = False
-
-    insertion: Tensor
-    deletion: Tensor
-    count: Tensor
-
     def __init__(
         self,
         steps: int = 50,
@@ -59,17 +53,17 @@ class InsertionDeletion(Metric):
         seed: int = 0,
         batch_size: int = 64,
     ) -> None:
-        super().__init__()
-        self.fractions = shares_of(steps)
+        fractions = uniform_fractions(steps)
+        super().__init__(fractions, ("insertion", "deletion"), batch_size=batch_size)
         self.insert_into = PixelReplacer(fill=insertion_fill, mean=mean, std=std, seed=seed)
         self.delete_to = PixelReplacer(fill=deletion_fill, mean=mean, std=std, seed=seed)
-        self.batch_size = checked_batch_size(batch_size)
-        zeros = torch.zeros(steps + 1, dtype=torch.float64)
-        self.add_state("insertion", zeros, dist_reduce_fx="sum")
-        self.add_state("deletion", zeros, dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
-    def update(
+    @property
+    def curve_sizes(self) -> dict[str, int]:
+        """``"insertion"`` and ``"deletion"`` have S = steps + 1 values."""
+        return dict.fromkeys(("insertion", "deletion"), len(self.fractions))
+
+    def curves(
         self,
         model: Model,
         images: Tensor,
@@ -77,27 +71,25 @@ class InsertionDeletion(Metric):
         *,
         target: ClassTarget = None,
         sample_ids: Tensor | Sequence[int] | None = None,
-    ) -> None:
-        """Adds samples; arguments and errors as of ``PixelPerturbation.update``."""
+    ) -> dict[str, Tensor]:
+        """Computes the probabilities (N, S) under ``"insertion"`` and ``"deletion"``."""
         curves = insertion_deletion(
             model, images, ranks,
             steps=len(self.fractions) - 1, insert_into=self.insert_into, delete_to=self.delete_to,
             target=target, sample_ids=sample_ids, batch_size=self.batch_size,
         )  # fmt: skip
-        self.insertion = self.insertion + curves.insertion.to(self.insertion).sum(0)
-        self.deletion = self.deletion + curves.deletion.to(self.deletion).sum(0)
-        self.count = self.count + len(curves.insertion)
+        return {"insertion": curves.insertion, "deletion": curves.deletion}
 
     def compute(self) -> dict[str, Tensor]:
-        """The curves over all samples of all processes.
+        """Returns the curves over all samples of all processes.
 
         Returns:
             ``fractions`` (S,), 0…1; ``insertion`` and ``deletion`` (S,), mean probabilities of the
             class; ``insertion_auc`` and ``deletion_auc`` (), by trapezoids; ``count`` (). All
             float64 but the count; NaN without a sample.
         """
-        fractions = torch.tensor(self.fractions, dtype=torch.float64, device=self.count.device)
-        insertion, deletion = self.insertion / self.count, self.deletion / self.count
+        fractions = self._fractions_tensor()
+        insertion, deletion = self._mean("insertion"), self._mean("deletion")
         return {
             "fractions": fractions,
             "insertion": insertion,

@@ -1,4 +1,4 @@
-"""How much of the saliency lies on the objects."""
+"""Localisation: the share of the saliency, or of its maxima, that lies on the objects."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class EnergyPointingGame(SampleMean):
     """The mean share of positive saliency that lies on the object: ``energy_inside``.
 
     ``compute`` returns a float64 scalar in [0, 1]; NaN without a sample. Samples with an empty mask
-    are left out; where nothing is salient the share is 0.
+    are left out; where no pixel is salient the share is 0.
 
     Examples:
         >>> import torch

@@ -1,4 +1,4 @@
-"""How much the output changes when pixels are replaced that saliency calls unimportant."""
+"""Pixel perturbation over samples: the relative change of the output when pixels are replaced."""
 
 from __future__ import annotations
 
@@ -6,39 +6,35 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from fullgrad_lightning.decomposition import Model
-from fullgrad_lightning.masking.fills import Fill
+from fullgrad_lightning.masking.options import Fill, Order
 from fullgrad_lightning.masking.replacement import PixelReplacer
-from fullgrad_lightning.masking.selection import Order, PixelSelection
-from fullgrad_lightning.metrics.base import mean_and_std
-from fullgrad_lightning.metrics.functional.perturbed_logits import (
-    ClassTarget,
-    checked_batch_size,
-    checked_fractions,
-)
+from fullgrad_lightning.masking.selection import PixelSelection
+from fullgrad_lightning.metrics.base import RankedPerturbationMetric
+from fullgrad_lightning.metrics.functional.perturbed_logits import ClassTarget
 from fullgrad_lightning.metrics.functional.pixel_perturbation import pixel_perturbation
 
 
-class PixelPerturbation(Metric):
+class PixelPerturbation(RankedPerturbationMetric):
     """``pixel_perturbation`` over samples: mean, standard deviation, and area under the curve.
 
-    |f(x′) − f(x)| / |f(x)|, f being the logit of the clean image's top class and x′ the image with
-    a fraction of its pixels replaced (Srinivas & Fleuret 2019, §5.1). With the least salient pixels
-    first, smaller is better; with the most salient first, larger. Samples with f(x) = 0 are left
-    out.
+    |f(x′) − f(x)| / |f(x)|, where f is the logit of the clean image's top class and x′ the image
+    with a fraction of its pixels replaced (Srinivas & Fleuret 2019, §5.1). With the least salient
+    pixels first, smaller is better; with the most salient first, larger. Samples with f(x) = 0 are
+    left out.
 
-    Black is 0 in the image *before* normalisation. Give the ``mean`` and ``std`` of the
-    normalisation, or 0 as the network gets it, the mean colour, is taken for black.
+    Black is 0 in the image *before* normalisation. Pass the ``mean`` and ``std`` of the
+    normalisation; otherwise 0 in the network's input, the mean colour, is taken for black.
 
     Args:
         fractions: F shares of the pixels, 0…1, in ascending order.
-        order: Which pixels are replaced first.
-        fill: What is put in their place.
-        mean, std: Of the normalisation, one value for each channel; ``None``: there was none.
-        seed: Of the noise of ``fill="noisy_linear"``.
-        batch_size: The most images that the network gets at once.
+        order: The pixels that are replaced first.
+        fill: Name of the fill that replaces them, see ``masking.fills.fill_pixels``.
+        mean, std: Normalisation of the images, one value for each channel; ``None``: they are not
+            normalised.
+        seed: Seed of the noise of ``fill="noisy_linear"``.
+        batch_size: Maximum number of images in one call of the network.
 
     Raises:
         ValueError: An option out of range.
@@ -53,12 +49,8 @@ class PixelPerturbation(Metric):
 'perturbation/auc': 0.25}
     """
 
-    is_differentiable = False
-    full_state_update = False
-
     total: Tensor
     squares: Tensor
-    count: Tensor
 
     def __init__(
         self,
@@ -71,17 +63,16 @@ class PixelPerturbation(Metric):
         seed: int = 0,
         batch_size: int = 64,
     ) -> None:
-        super().__init__()
-        self.fractions = checked_fractions(fractions)
+        super().__init__(fractions, ("total", "squares"), batch_size=batch_size)
         self.order = PixelSelection(order=order).order
         self.replacement = PixelReplacer(fill=fill, mean=mean, std=std, seed=seed)
-        self.batch_size = checked_batch_size(batch_size)
-        zeros = torch.zeros(len(self.fractions), dtype=torch.float64)
-        self.add_state("total", zeros, dist_reduce_fx="sum")
-        self.add_state("squares", zeros, dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
-    def update(
+    @property
+    def curve_sizes(self) -> dict[str, int]:
+        """``"output"``, f(x), has one value; the change, named by the order, F."""
+        return {"output": 1, self.order: len(self.fractions)}
+
+    def curves(
         self,
         model: Model,
         images: Tensor,
@@ -89,41 +80,32 @@ class PixelPerturbation(Metric):
         *,
         target: ClassTarget = None,
         sample_ids: Tensor | Sequence[int] | None = None,
-    ) -> None:
-        """Adds samples.
-
-        Args:
-            model: Returns logits (N, K); it runs in eval mode and is left exactly as it was.
-            images: (N, C, H, W) as the network gets them.
-            ranks: (N, H, W) integers, 0 = most salient, from ``rank_pixels``.
-            target: ``None`` (the top class of each clean image), a class index, or indices (N,).
-            sample_ids: (N,) integers, from which noise is drawn; ``None``: the same for all.
-
-        Raises:
-            TypeError, ValueError: Inputs that do not fit, or a model that does not return logits.
-        """
+    ) -> dict[str, Tensor]:
+        """Computes f(x), (N, 1), and its relative changes (N, F), named by the order."""
         output, change = pixel_perturbation(
             model, images, ranks, self.fractions,
             order=self.order, replacement=self.replacement, target=target, sample_ids=sample_ids,
             batch_size=self.batch_size,
         )  # fmt: skip
-        known = change[output != 0].to(self.total)
-        self.total = self.total + known.sum(0)
-        self.squares = self.squares + known.square().sum(0)
-        self.count = self.count + len(known)
+        return {"output": output[:, None], self.order: change}
+
+    def _add_curves(self, curves: dict[str, Tensor]) -> None:
+        """Adds the relative changes of the samples that have one."""
+        change = curves[self.order][curves["output"][:, 0] != 0].to(self.total)
+        self._add(total=change, squares=change.square())
 
     def compute(self) -> dict[str, Tensor]:
-        """The curve over all samples of all processes.
+        """Returns the curve over all samples of all processes.
 
         Returns:
             ``fractions`` (F,); ``mean`` (F,) of the relative changes, NaN without a sample; ``std``
-            (F,) of the samples (n − 1), NaN with less than two; ``auc`` (), the area under the mean
-            curve from fraction 0, where nothing changes, to the last one, by trapezoids and
+            (F,) of the samples (n − 1), NaN with fewer than two; ``auc`` (), the area under the
+            mean curve from fraction 0, where nothing changes, to the last one, by trapezoids and
             divided by the last fraction: a mean relative change; ``count`` (). All float64 but the
-            count. (Of a single fraction, torchmetrics makes scalars.)
+            count. (For a single fraction, torchmetrics returns scalars.)
         """
-        fractions = torch.tensor(self.fractions, dtype=torch.float64, device=self.total.device)
-        mean, std = mean_and_std(self.total, self.squares, self.count)
+        fractions = self._fractions_tensor()
+        mean, std = self._mean_and_std(self.total, self.squares)
         zero = torch.zeros_like(mean[:1])
         area = torch.trapezoid(torch.cat([zero, mean]), torch.cat([zero, fractions]))
         return {
@@ -135,10 +117,10 @@ class PixelPerturbation(Metric):
         }
 
     def scalars(self, prefix: str = "perturbation") -> dict[str, Tensor]:
-        """``<prefix>/<fraction>`` and ``<prefix>/auc``, for ``self.log_dict``. A collective."""
-        found = self.compute()
-        named = zip(self.fractions, found["mean"].reshape(-1), strict=True)
+        """Returns ``<prefix>/<fraction>`` and ``<prefix>/auc`` to log. A collective call."""
+        results = self.compute()
+        means = zip(self.fractions, results["mean"].reshape(-1), strict=True)
         return {
-            **{f"{prefix}/{fraction:g}": value for fraction, value in named},
-            f"{prefix}/auc": found["auc"],
+            **{f"{prefix}/{fraction:g}": value for fraction, value in means},
+            f"{prefix}/auc": results["auc"],
         }

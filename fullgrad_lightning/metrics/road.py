@@ -4,41 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from fullgrad_lightning.decomposition import Model
-from fullgrad_lightning.masking.fills import Fill
+from fullgrad_lightning.masking.options import Fill
 from fullgrad_lightning.masking.replacement import PixelReplacer
-from fullgrad_lightning.metrics.functional.perturbed_logits import (
-    ClassTarget,
-    checked_batch_size,
-    checked_fractions,
-)
-from fullgrad_lightning.metrics.functional.road import road
-
-CURVES = ("most_probability", "least_probability", "most_correct", "least_correct")
+from fullgrad_lightning.metrics.base import RankedPerturbationMetric
+from fullgrad_lightning.metrics.functional.perturbed_logits import ClassTarget
+from fullgrad_lightning.metrics.functional.road import ROADCurves, road
 
 
-class ROAD(Metric):
+class ROAD(RankedPerturbationMetric):
     """The mean curves of ``road`` over samples, and their differences.
 
-    Rong et al., ICML 2022: remove and debias, ROAR's question without its retraining. Faithful
-    saliency keeps the class when the least salient pixels are removed, and loses it with the most
-    salient ones: larger differences are better, and 0 is what random saliency reaches.
+    Rong et al., ICML 2022: remove and debias, ROAR without retraining. Faithful saliency keeps the
+    class when the least salient pixels are removed, and loses it with the most salient ones: larger
+    differences are better, and random saliency reaches 0. With labels as ``target``, "correct"
+    refers to them; with ``None``, to the clean image's top class.
 
     Args:
         fractions: F shares of the pixels, 0…1, in ascending order.
-        fill: What is put in the place of removed pixels; ``noisy_linear`` is the paper's.
-        mean, std: Of the normalisation, one value for each channel; ``None``: there was none.
-        seed: Of the noise.
-        batch_size: The most images that the network gets at once.
+        fill: Name of the fill that replaces removed pixels; ``noisy_linear`` is the paper's.
+        mean, std, seed, batch_size: See ``PixelPerturbation``.
 
     Raises:
         ValueError: An option out of range.
 
     Examples:
+        >>> import torch
         >>> metric = ROAD([0.4])
         >>> images, ranks = torch.tensor([[[[3.0, 0.0, 1.0]]]]), torch.tensor([[[0, 1, 2]]])
         >>> metric.update(torch.nn.Flatten(), images, ranks)
@@ -46,11 +39,7 @@ class ROAD(Metric):
         tensor(1., dtype=torch.float64)
     """
 
-    is_differentiable = False
     higher_is_better = True
-    full_state_update = False
-
-    count: Tensor
 
     def __init__(
         self,
@@ -62,16 +51,15 @@ class ROAD(Metric):
         seed: int = 0,
         batch_size: int = 64,
     ) -> None:
-        super().__init__()
-        self.fractions = checked_fractions(fractions)
+        super().__init__(fractions, ROADCurves._fields, batch_size=batch_size)
         self.replacement = PixelReplacer(fill=fill, mean=mean, std=std, seed=seed)
-        self.batch_size = checked_batch_size(batch_size)
-        zeros = torch.zeros(len(self.fractions), dtype=torch.float64)
-        for name in CURVES:
-            self.add_state(name, zeros, dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
-    def update(
+    @property
+    def curve_sizes(self) -> dict[str, int]:
+        """All curves of ``ROADCurves`` have F values."""
+        return dict.fromkeys(ROADCurves._fields, len(self.fractions))
+
+    def curves(
         self,
         model: Model,
         images: Tensor,
@@ -79,23 +67,17 @@ class ROAD(Metric):
         *,
         target: ClassTarget = None,
         sample_ids: Tensor | Sequence[int] | None = None,
-    ) -> None:
-        """Adds samples; arguments and errors as of ``PixelPerturbation.update``.
-
-        With labels as ``target``, "correct" means them; with ``None``, the clean image's top class.
-        """
+    ) -> dict[str, Tensor]:
+        """Computes the ``ROADCurves`` (N, F) of each sample by name."""
         curves = road(
             model, images, ranks, self.fractions,
             replacement=self.replacement, target=target, sample_ids=sample_ids,
             batch_size=self.batch_size,
         )  # fmt: skip
-        for name in CURVES:
-            before = getattr(self, name)
-            setattr(self, name, before + getattr(curves, name).to(before).sum(0))
-        self.count = self.count + len(curves.most_correct)
+        return curves._asdict()
 
     def compute(self) -> dict[str, Tensor]:
-        """The curves over all samples of all processes.
+        """Returns the curves over all samples of all processes.
 
         Returns:
             ``fractions`` (F,); ``most_probability`` and ``least_probability`` (F,), mean
@@ -103,15 +85,13 @@ class ROAD(Metric):
             ``most_correct`` and ``least_correct`` (F,), how often it is the top class;
             ``probability`` and ``accuracy`` (), in −1…1, the means over the fractions of the
             differences, least − most; ``count`` (). All float64 but the count; NaN without a
-            sample. (Of a single fraction, torchmetrics makes scalars.)
+            sample. (For a single fraction, torchmetrics returns scalars.)
         """
-        found = {name: getattr(self, name) / self.count for name in CURVES}
+        means = {name: self._mean(name) for name in ROADCurves._fields}
         return {
-            "fractions": torch.tensor(
-                self.fractions, dtype=torch.float64, device=self.count.device
-            ),
-            **found,
-            "probability": (found["least_probability"] - found["most_probability"]).mean(),
-            "accuracy": (found["least_correct"] - found["most_correct"]).mean(),
+            "fractions": self._fractions_tensor(),
+            **means,
+            "probability": (means["least_probability"] - means["most_probability"]).mean(),
+            "accuracy": (means["least_correct"] - means["most_correct"]).mean(),
             "count": self.count,
         }

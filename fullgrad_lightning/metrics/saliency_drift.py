@@ -1,4 +1,4 @@
-"""How much saliency changes between two validations."""
+"""Saliency drift: the change of saliency maps between two validation runs."""
 
 from __future__ import annotations
 

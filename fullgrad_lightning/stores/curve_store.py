@@ -1,6 +1,6 @@
-"""The scores of every sample, in one SQLite file for all methods: a kill loses a batch at most.
+"""Per-sample curves of all methods in one SQLite file; an interruption loses one batch at most.
 
-Shapes: n rows, one for each sample; M numbers of a row.
+Shapes: n rows, one for each sample; M numbers in a row.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fullgrad_lightning.stores.errors import DamagedStore, IncompleteStore, StoreMismatch
-from fullgrad_lightning.stores.manifest import as_json, differences
+from fullgrad_lightning.stores.base import DamagedStore, IncompleteStore, as_json, check_provenance
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-WAIT = 120.0  # seconds, for other processes that write
+TIMEOUT = 120.0  # seconds to wait for other processes that write
 _TABLES = """
 CREATE TABLE IF NOT EXISTS series (name TEXT PRIMARY KEY, made_from TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS scores (
@@ -31,18 +30,18 @@ CREATE TABLE IF NOT EXISTS scores (
 
 
 class CurveStore:
-    """One series of scores, such as those of one method; any number of processes may write it.
+    """One series of curves, such as those of one method; any number of processes may write it.
 
     Args:
-        path: The file, of all series; it is made if need be.
-        series: Its name.
-        split: Name of the samples.
-        columns: Names of the curves, and how many numbers each has; M in all.
+        path: The file of all series, which is created if necessary.
+        series: Name of the series.
+        split: Name of the samples' split.
+        columns: Name of each curve, and its number of values; M in all.
         size: n.
-        made_from: All that determines the scores, as JSON has it.
+        made_from: Everything that determines the curves; values as JSON has them.
 
     Raises:
-        StoreMismatch: There is a series of this name that was made from something else.
+        StoreMismatch: A series of this name was created with different settings.
         DamagedStore: The file cannot be read.
 
     Examples:
@@ -71,39 +70,39 @@ class CurveStore:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """n, by split."""
+        """Number of rows, n, of the split."""
         return {self.split: self.size}
 
     def missing(self, split: str) -> NDArray[np.int64]:
-        """The rows that are not written, in rising order."""
+        """Returns the rows that are not written, in ascending order."""
         with _opened(self.path) as file:
-            found = file.execute("SELECT row FROM scores WHERE series = ?", (self.series,))
+            rows = file.execute("SELECT row FROM scores WHERE series = ?", (self.series,))
             written = np.zeros(self.size, dtype=bool)
-            written[[row for (row,) in found]] = True
+            written[[row for (row,) in rows]] = True
         return np.flatnonzero(~written)
 
     def write(self, split: str, indices: Tensor | Sequence[int], values: Tensor) -> None:
         """Writes rows, all of them or none.
 
         Args:
-            split: The store's.
-            indices: (m,), the rows.
+            split: The split of the store.
+            indices: (m,) row numbers.
             values: (m, M) numbers.
         """
         numbers = np.asarray(values.cpu(), dtype="<f8")
         expected = (len(indices), sum(self.columns.values()))
         assert numbers.shape == expected, f"{numbers.shape} is not {expected}"
         rows = [
-            (self.series, int(i), one.tobytes()) for i, one in zip(indices, numbers, strict=True)
+            (self.series, int(i), row.tobytes()) for i, row in zip(indices, numbers, strict=True)
         ]
         with _opened(self.path) as file:
             file.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?, ?)", rows)
 
     def finish(self) -> None:
-        """Nothing is left to do: what is written is on the disk."""
+        """Does nothing: rows are on the disk as soon as they are written."""
 
     def read(self) -> dict[str, NDArray[np.float64]]:
-        """All scores by curve, each (n, its numbers).
+        """Returns all rows by curve, each (n, number of values).
 
         Raises:
             IncompleteStore: Rows are missing.
@@ -114,7 +113,7 @@ class CurveStore:
         if len(rows) < self.size:
             raise IncompleteStore(
                 f"{self.path} has {len(rows)} of {self.size} rows of {self.series!r}. Run the same "
-                "command again: it computes what is missing."
+                "command again: it computes the missing ones."
             )
         numbers = np.frombuffer(b"".join(rows), dtype="<f8").reshape(self.size, -1)
         ends = np.cumsum(list(self.columns.values()))
@@ -125,27 +124,26 @@ class CurveStore:
         with _opened(self.path) as file:
             for statement in _TABLES.split(";"):
                 file.execute(statement)
-            given = (self.series, json.dumps(made_from))
-            file.execute("INSERT OR IGNORE INTO series VALUES (?, ?)", given)
+            entry = (self.series, json.dumps(made_from))
+            file.execute("INSERT OR IGNORE INTO series VALUES (?, ?)", entry)
             query = "SELECT made_from FROM series WHERE name = ?"
             ((text,),) = file.execute(query, (self.series,)).fetchall()
-        differing = list(differences("made_from", json.loads(text), as_json(made_from)))
-        if differing:
-            raise StoreMismatch(
-                f"The scores {self.series!r} in {self.path} were made from something else: "
-                f"{'; '.join(differing)}. Give another output, or delete this one."
-            )
+        check_provenance(
+            f"The series {self.series!r} in {self.path}",
+            {"made_from": json.loads(text)}, {"made_from": as_json(made_from)},
+            remedy="Give another output, or delete this one.",
+        )  # fmt: skip
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """The file in one transaction. Not kept open: connections do not survive a fork."""
+    """Opens the file for one transaction only, because connections do not survive a fork."""
     try:
-        with closing(sqlite3.connect(path, timeout=WAIT)) as file, file:
+        with closing(sqlite3.connect(path, timeout=TIMEOUT)) as file, file:
             file.execute("BEGIN IMMEDIATE")
             yield file
     except sqlite3.DatabaseError as error:
         raise DamagedStore(
             f"{path} cannot be read or written ({error}). If it is damaged, delete it and run the "
-            "same command again: scores are computed anew, maps are kept."
+            "same command again: scores are computed again, maps are kept."
         ) from error

@@ -1,34 +1,34 @@
-"""What a store of ranks says of itself: ``manifest.json``."""
+"""``manifest.json``: the contents, provenance and checksums of a store of ranks."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fullgrad_lightning.stores.errors import DamagedStore, StoreError, StoreMismatch
+from fullgrad_lightning.stores.base import DamagedStore, StoreError, check_provenance
 from fullgrad_lightning.stores.memmaps import REMEDY
+from fullgrad_lightning.utilities.checks import is_int
 from fullgrad_lightning.utilities.files import atomic_write
 
 FORMAT = 1
 NAME = "manifest.json"
-_ABSENT = object()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a store holds.
+    """Contents and provenance of a store.
 
     Args:
-        sizes: Rows of each split.
+        sizes: Number of rows of each split.
         shape: (H, W) of the ranked images.
-        made_from: What determines the ranks; values as JSON has them.
-        checksums: Of the blocks of each split's ranks, once all rows are there; ``None`` before.
-        format: Of the folder.
+        made_from: Everything that determines the ranks; values as JSON has them.
+        checksums: Checksums of the blocks of each split's ranks; ``None`` until all rows are there.
+        format: Version of the folder's format.
     """
 
     sizes: dict[str, int]
@@ -43,12 +43,12 @@ class Manifest:
         return rank_dtype(self.shape)
 
     def write(self, folder: Path) -> None:
-        """Writes the manifest, whole or not at all."""
+        """Writes the manifest atomically."""
         atomic_write(folder / NAME, json.dumps(asdict(self), indent=1))
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """The manifest of a folder.
+        """Reads the manifest of a folder.
 
         Raises:
             FileNotFoundError: There is none.
@@ -72,33 +72,31 @@ class Manifest:
                 f"{FORMAT}. Install the version that wrote it, or estimate again in a new folder."
             )
         try:
-            known = {field.name: stored[field.name] for field in fields(cls)}
-            manifest = cls(**{**known, "shape": tuple(stored["shape"])})
+            entries = {field.name: stored[field.name] for field in fields(cls)}
+            manifest = cls(**{**entries, "shape": tuple(stored["shape"])})
             check(manifest.sizes, manifest.shape)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise _unreadable(path, error) from error
         return manifest
 
-    def check_same(self, folder: Path, given: Manifest) -> None:
-        """Refuses a store that was made from something else.
+    def check_same(self, folder: Path, requested: Manifest) -> None:
+        """Checks that the folder's store was created with the requested settings.
 
         Raises:
-            StoreMismatch: Names what differs, as it is stored and as it is given.
+            StoreMismatch: Names each difference, with the stored and the requested value.
         """
-        differing = [
-            *differences("sizes", self.sizes, given.sizes),
-            *differences("shape", self.shape, given.shape),
-            *differences("made_from", self.made_from, given.made_from),
-        ]
-        if differing:
-            raise StoreMismatch(
-                f"The store in {folder} was made from something else: {'; '.join(differing)}. Give "
-                "another folder, or delete this one to estimate anew."
-            )
+        stored, new = (
+            {"sizes": manifest.sizes, "shape": manifest.shape, "made_from": manifest.made_from}
+            for manifest in (self, requested)
+        )
+        check_provenance(
+            f"The store in {folder}", stored, new,
+            remedy="Give another folder, or delete this one to estimate again.",
+        )  # fmt: skip
 
 
 def rank_dtype(shape: tuple[int, int]) -> np.dtype[Any]:
-    """The dtype of ranks on disk: uint16 up to 65,536 pixels, uint32 above."""
+    """Returns the dtype of ranks on disk: uint16 up to 65,536 pixels, uint32 above."""
     return np.dtype("<u2" if shape[0] * shape[1] <= 2**16 else "<u4")
 
 
@@ -111,41 +109,10 @@ def check(sizes: Mapping[str, int], shape: tuple[int, int]) -> None:
     for split, rows in sizes.items():
         if not split.isidentifier():
             raise ValueError(f"A split needs a name like 'train', got {split!r}.")
-        if not _positive(rows):
+        if not is_int(rows, 1):
             raise ValueError(f"Split {split!r} needs a number of rows ≥ 1, got {rows!r}.")
-    if not sizes or len(shape) != 2 or not all(map(_positive, shape)):
+    if not sizes or len(shape) != 2 or not all(is_int(side, 1) for side in shape):
         raise ValueError(f"A store needs splits and a shape (H, W), got {sizes} and {shape}.")
-
-
-def as_json(made_from: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``made_from`` is when it is read again: tuples are lists, keys are strings.
-
-    Raises:
-        ValueError: It cannot be written as JSON.
-    """
-    try:
-        result: dict[str, Any] = json.loads(json.dumps(dict(made_from), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"made_from must hold what JSON can: text, finite numbers, True, None, lists and "
-            f"dictionaries of them ({error})."
-        ) from error
-    return result
-
-
-def differences(name: str, stored: object, given: object) -> Iterator[str]:
-    """What differs between two values as JSON has them, with the place of each difference."""
-    if isinstance(stored, dict) and isinstance(given, dict):
-        for key in sorted({*stored, *given}):
-            values = stored.get(key, _ABSENT), given.get(key, _ABSENT)
-            yield from differences(f"{name}.{key}", *values)
-    elif stored != given:
-        before, now = ("nothing" if v is _ABSENT else repr(v) for v in (stored, given))
-        yield f"{name} is {before} in the store and {now} now"
-
-
-def _positive(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _unreadable(path: Path, error: Exception) -> DamagedStore:

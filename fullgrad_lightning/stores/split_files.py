@@ -1,4 +1,4 @@
-"""The files of one split of a store: its ranks, and which rows of them are written.
+"""The files of one split of a store: the ranks, and a flag for each row that is written.
 
 Shapes: n rows, (H, W) the size of the images.
 """
@@ -12,24 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fullgrad_lightning.stores.checksummed_file import CheckedRows, checksums
-from fullgrad_lightning.stores.memmaps import (
-    are_permutations,
-    as_array,
-    make_blank,
-    open_array,
-)
+from fullgrad_lightning.stores.memmaps import are_permutations, as_array, open_array, preallocate
 
-_AT_ONCE = 2**22  # ranks that are looked at together when a split is finished
+CHUNK_SIZE = 2**22  # ranks that are checked together when a split is finished
 
 
 class SplitFiles:
     """Writes rows in place, in any number of processes; opens the files on first use.
 
     Args:
-        folder: Of the store.
-        split: Its name.
+        folder: Folder of the store.
+        split: Name of the split.
         shape: (n, H, W).
-        dtype: Of the ranks.
+        dtype: Type of the ranks.
     """
 
     def __init__(
@@ -41,24 +36,24 @@ class SplitFiles:
         self._opened: tuple[NDArray[Any], NDArray[Any]] | None = None
 
     def open(self) -> None:
-        """Opens both files to write to, as ``write`` does on its first call.
+        """Opens both files to write to, as the first ``write`` does.
 
         Raises:
-            DamagedStore: One is missing, or is no such array.
+            DamagedStore: One is missing, or holds another array.
         """
         self._arrays()
 
     def make(self) -> None:
-        """Makes both files, with no row written."""
-        make_blank(self.ranks_path, self.shape, self.dtype)
-        make_blank(self.written_path, self.shape[:1], np.dtype(np.uint8))
+        """Creates both files, with no row written."""
+        preallocate(self.ranks_path, self.shape, self.dtype)
+        preallocate(self.written_path, self.shape[:1], np.dtype(np.uint8))
 
     def rows(self, indices: object) -> NDArray[np.int64]:
-        """Indices of rows, (m,), as an array.
+        """Returns row numbers (m,) as an array.
 
         Raises:
-            ValueError: They are no integers (m,).
-            IndexError: A row that the split does not have.
+            ValueError: Not integers (m,).
+            IndexError: A row number outside the split.
         """
         rows = as_array(indices)
         if rows.size == 0:
@@ -76,45 +71,45 @@ class SplitFiles:
         """Writes ranks (m, H, W) to the rows (m,).
 
         Raises:
-            ValueError: Another shape, or rows that are no permutations.
+            ValueError: Another shape, or rows that are not permutations.
         """
         if ranks.shape != (len(rows), *self.shape[1:]) or ranks.dtype.kind not in "iu":
             raise ValueError(
                 f"ranks must be integers of shape {(len(rows), *self.shape[1:])}, got "
                 f"{ranks.dtype} of shape {ranks.shape}."
             )
-        whole = are_permutations(ranks)
-        if not whole.all():
+        valid = are_permutations(ranks)
+        if not valid.all():
             raise ValueError(
-                f"The ranks of row {rows[~whole][0]} of {self.split!r} are no permutation of "
-                f"0…{ranks[0].size - 1}. Ranks are what rank_pixels returns."
+                f"The ranks of row {rows[~valid][0]} of {self.split!r} are not a permutation of "
+                f"0…{ranks[0].size - 1}. Pass what rank_pixels returns."
             )
         stored, written = self._arrays()
-        # In this order: a process may be killed in between.
+        # In this order, because the process may be killed in between.
         stored[rows] = ranks
         written[rows] = 1
 
     def missing(self) -> NDArray[np.int64]:
-        """Rows that are not written, in rising order."""
+        """Returns the rows that are not written, in ascending order."""
         written = open_array(self.written_path, self.shape[:1], np.dtype(np.uint8), writable=False)
         return np.flatnonzero(written != 1)
 
-    def forget_broken(self) -> None:
-        """Takes rows for missing whose ranks never reached the disk, as after a power failure."""
+    def discard_unsynced(self) -> None:
+        """Marks rows as missing whose ranks never reached the disk, e.g. after a power failure."""
         ranks, written = self._arrays()
-        step = max(1, _AT_ONCE // ranks[0].size)
+        step = max(1, CHUNK_SIZE // ranks[0].size)
         for first in range(0, len(ranks), step):
             rows = slice(first, first + step)
             written[rows] &= are_permutations(ranks[rows])
 
     def checksums(self) -> list[str]:
-        """Of the blocks of the ranks, as they are on the disk."""
+        """Returns the checksums of the blocks of the ranks on the disk."""
         for array in self._arrays():
             array.flush()  # type: ignore[attr-defined]
         return checksums(self.ranks_path)
 
     def reader(self, expected: list[str]) -> CheckedRows:
-        """Reads the ranks if they have these checksums.
+        """Returns a reader of the ranks that expects these checksums.
 
         Raises:
             DamagedStore: The file is missing or has another size.

@@ -30,6 +30,17 @@ def describe(value: object, depth: int = 3) -> str:
     return _structure(value, depth)
 
 
+def abbreviate(values: Sequence[object], limit: int = 10) -> str:
+    """Joins values by commas, at most ``limit`` of them.
+
+    Examples:
+        >>> abbreviate([3, 4]), abbreviate(range(9), limit=2)
+        ('3, 4', '0, 1 and 7 more')
+    """
+    text = ", ".join(map(str, values[:limit]))
+    return text if len(values) <= limit else f"{text} and {len(values) - limit} more"
+
+
 def named_entries(value: object) -> dict[str, object] | None:
     """Returns the entries of a mapping, named tuple, dataclass or plain object by name.
 

@@ -214,7 +214,7 @@ def test_a_strange_batch_or_output_is_named_with_the_method_to_override(tmp_path
         ({"num_samples": 0}, "num_samples must be an integer ≥ 1"),
         ({"every_n_epochs": 0}, "every_n_epochs must be"),
         ({"order": "random"}, "order must be one of"),
-        ({"fill": "grey"}, "no fill 'grey'"),
+        ({"fill": "grey"}, "fill must be one of .*'grey'"),
         ({"mean": [0.5]}, "mean and std must be given together"),
         ({"batch_size": 0}, "batch_size must be"),
         ({"dataloader_idx": -1}, "dataloader_idx must be"),

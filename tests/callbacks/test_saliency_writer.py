@@ -15,7 +15,7 @@ from torch import Tensor
 from fullgrad_lightning.callbacks.saliency_writer import SaliencyWriter
 from fullgrad_lightning.cli import main
 from fullgrad_lightning.models import SaliencyPredictor
-from fullgrad_lightning.stores.errors import StoreMismatch
+from fullgrad_lightning.stores.base import StoreMismatch
 from fullgrad_lightning.stores.rank_store import RankStore
 from tests.callbacks.estimating import SHAPE, SIZES, contents, estimate, images, predictor
 from tests.callbacks.training import loader, module, trainer

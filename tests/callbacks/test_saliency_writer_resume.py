@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fullgrad_lightning.stores.errors import IncompleteStore
+from fullgrad_lightning.stores.base import IncompleteStore
 from fullgrad_lightning.stores.rank_store import RankStore
 from tests.callbacks.estimating import BATCH, SIZES, Failing, contents, estimate, images
 

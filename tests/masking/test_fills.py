@@ -1,8 +1,6 @@
-"""What is put in the place of removed pixels."""
+"""Values that replace pixels: bytes that stay, each fill by hand, refusals."""
 
 from __future__ import annotations
-
-from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,12 +8,12 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from fullgrad_lightning.masking.fills import Fill, fill, shape_of
-from fullgrad_lightning.masking.imputation import neighbourly
+from fullgrad_lightning.masking.fills import fill_pixels, mask_as_image
+from fullgrad_lightning.masking.imputation import interpolate_hole
+from fullgrad_lightning.masking.options import FILLS, Fill
 from fullgrad_lightning.masking.ranking import rank_pixels
 from fullgrad_lightning.masking.selection import PixelSelection
 
-FILLS = get_args(Fill)
 DTYPES = [torch.uint8, torch.float32, torch.float64, torch.bfloat16]
 IDS = [10, 20, 30]
 NOISE = 0.01
@@ -37,17 +35,17 @@ def masks(fraction: float) -> Tensor:
     return PixelSelection(fraction=fraction).replaced(ranks)
 
 
-def filled(images: Tensor, replaced: Tensor, how: Fill, seed: int = 0) -> Tensor:
-    return fill(images, replaced, how, mean=mean_of(images), sample_ids=IDS, seed=seed)
+def filled(images: Tensor, replaced: Tensor, fill: Fill, seed: int = 0) -> Tensor:
+    return fill_pixels(images, replaced, fill, mean=mean_of(images), sample_ids=IDS, seed=seed)
 
 
-@pytest.mark.parametrize("how", FILLS)
+@pytest.mark.parametrize("fill", FILLS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("fraction", [0.0, 0.3, 0.9, 1.0])
-def test_all_other_pixels_keep_their_bytes(how: Fill, dtype: torch.dtype, fraction: float) -> None:
+def test_all_other_pixels_keep_their_bytes(fill: Fill, dtype: torch.dtype, fraction: float) -> None:
     images, replaced = batch(dtype), masks(fraction)
     before = images.clone()
-    result = filled(images, replaced, how)
+    result = filled(images, replaced, fill)
     assert torch.equal(images, before) and result.data_ptr() != images.data_ptr()
     assert result.dtype == dtype and result.shape == images.shape
     everywhere = replaced[:, None].expand_as(images)
@@ -59,14 +57,14 @@ def test_all_other_pixels_keep_their_bytes(how: Fill, dtype: torch.dtype, fracti
         assert torch.equal(result.view(torch.uint8), images.view(torch.uint8))
 
 
-@pytest.mark.parametrize("how", FILLS)
+@pytest.mark.parametrize("fill", FILLS)
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_a_batch_is_its_images(how: Fill, dtype: torch.dtype) -> None:
+def test_a_batch_is_its_images(fill: Fill, dtype: torch.dtype) -> None:
     images, replaced = batch(dtype), masks(0.6)
-    together = filled(images, replaced, how)
+    together = filled(images, replaced, fill)
     for i, sample_id in enumerate(IDS):
-        alone = fill(
-            images[i : i + 1], replaced[i : i + 1], how, mean=mean_of(images),
+        alone = fill_pixels(
+            images[i : i + 1], replaced[i : i + 1], fill, mean=mean_of(images),
             sample_ids=[sample_id],
         )  # fmt: skip
         assert torch.equal(alone[0], together[i])
@@ -75,7 +73,7 @@ def test_a_batch_is_its_images(how: Fill, dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_mean_and_black(dtype: torch.dtype) -> None:
     images, replaced = batch(dtype), masks(0.4)
-    black, mean = (filled(images, replaced, how) for how in ("black", "mean"))
+    black, mean = (filled(images, replaced, fill) for fill in ("black", "mean"))
     expected = mean_of(images)
     for i, channel in np.ndindex(3, 3):
         assert (black[i, channel][replaced[i]] == 0).all()
@@ -102,7 +100,7 @@ def test_blur_is_the_gaussian_of_scipy() -> None:
 def test_blur_of_small_images(size: tuple[int, int]) -> None:
     images = torch.full((2, 1, *size), 0.75)
     everything = torch.ones(2, *size, dtype=torch.bool)
-    blurred = fill(images, everything, "blur", sample_ids=[0, 1])
+    blurred = fill_pixels(images, everything, "blur", sample_ids=[0, 1])
     torch.testing.assert_close(blurred, images)
 
 
@@ -112,7 +110,7 @@ def test_noisy_linear_is_the_solution_and_noise() -> None:
         got = filled(images, replaced, "noisy_linear", **options)
         noise = []
         for image, hole, result in zip(images, replaced, got, strict=True):
-            solution = neighbourly(image.numpy(), hole.numpy())
+            solution = interpolate_hole(image.numpy(), hole.numpy())
             noise.append(result[:, hole].numpy() - solution)
         assert np.std(noise) == pytest.approx(NOISE, rel=0.05)
         assert abs(np.mean(noise)) < NOISE / 20
@@ -127,40 +125,40 @@ def test_noisy_linear_where_nothing_is_known_is_the_mean_and_noise() -> None:
     images = batch()
     got = filled(images, masks(1.0), "noisy_linear")
     torch.testing.assert_close(got.mean((0, 2, 3)), mean_of(images), rtol=0, atol=2e-3)
-    without = fill(images, masks(1.0), "noisy_linear", sample_ids=IDS)
+    without = fill_pixels(images, masks(1.0), "noisy_linear", sample_ids=IDS)
     assert 0 < without.abs().max() < 6 * NOISE
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_shape_of_the_hole(dtype: torch.dtype) -> None:
     images, replaced = batch(dtype), masks(0.3)
-    shape = shape_of(images, replaced)
+    shape = mask_as_image(images, replaced)
     full = 255 if dtype == torch.uint8 else 1
     assert shape.dtype == dtype
     for i, channel in np.ndindex(3, 3):
         assert torch.equal(shape[i, channel], torch.where(replaced[i], 0, full).to(dtype))
 
 
-@pytest.mark.parametrize("how", FILLS)
-def test_no_images(how: Fill) -> None:
+@pytest.mark.parametrize("fill", FILLS)
+def test_no_images(fill: Fill) -> None:
     none, mask = torch.empty(0, 3, 4, 5), torch.empty(0, 4, 5, dtype=torch.bool)
-    assert fill(none, mask, how, mean=torch.zeros(3), sample_ids=[]).shape == none.shape
+    assert fill_pixels(none, mask, fill, mean=torch.zeros(3), sample_ids=[]).shape == none.shape
 
 
 def test_bad_input_is_refused() -> None:
     images, replaced = batch(), masks(0.3)
-    with pytest.raises(ValueError, match=r"no fill 'grey'\. There are: mean, black, "):
-        fill(images, replaced, "grey", sample_ids=IDS)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"fill must be one of 'mean', 'black', .*, got 'grey'"):
+        fill_pixels(images, replaced, "grey", sample_ids=IDS)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="'mean' needs mean="):
-        fill(images, replaced, "mean", sample_ids=IDS)
+        fill_pixels(images, replaced, "mean", sample_ids=IDS)
     with pytest.raises(ValueError, match=r"each of 3 channels, got shape \(2,\)"):
-        fill(images, replaced, "black", mean=torch.zeros(2), sample_ids=IDS)
+        fill_pixels(images, replaced, "black", mean=torch.zeros(2), sample_ids=IDS)
     with pytest.raises(ValueError, match="Got 3 images and 2 sample ids"):
-        fill(images, replaced, "noisy_linear", sample_ids=[1, 2])
+        fill_pixels(images, replaced, "noisy_linear", sample_ids=[1, 2])
     with pytest.raises(TypeError, match=r"floating point or uint8, got torch\.int64"):
-        shape_of(images.long(), replaced)
+        mask_as_image(images.long(), replaced)
     with pytest.raises(TypeError, match=r"replaced must be bool, got torch\.float64"):
-        shape_of(images, replaced.double())
+        mask_as_image(images, replaced.double())
     for wrong in (replaced[0], replaced[:, None], replaced[:2], replaced[..., :-1]):
         with pytest.raises(ValueError, match=r"replaced \(N, H, W\), got shapes"):
-            shape_of(images, wrong)
+            mask_as_image(images, wrong)

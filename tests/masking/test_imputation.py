@@ -9,10 +9,10 @@ from scipy.stats import kstest
 from torch import Tensor
 
 from fullgrad_lightning.masking.imputation import (
-    edges,
-    neighbourly,
+    interpolate_hole,
+    neighbour_pairs,
     noisy_linear,
-    weighted_sum,
+    sum_neighbours,
 )
 
 SIZES = [(1, 2), (1, 9), (8, 1), (2, 2), (3, 3), (7, 12), (12, 7), (10, 10)]
@@ -62,7 +62,7 @@ def test_as_a_dense_system_made_by_loops(size: tuple[int, int], channels: int) -
     for hole in holes(size):
         unseen = np.where(hole, np.nan, image)
         expected = naive(image, hole)
-        np.testing.assert_allclose(neighbourly(unseen, hole), expected, rtol=1e-9, atol=1e-11)
+        np.testing.assert_allclose(interpolate_hole(unseen, hole), expected, rtol=1e-9, atol=1e-11)
 
 
 def test_what_is_flat_or_a_ramp_is_restored() -> None:
@@ -71,10 +71,14 @@ def test_what_is_flat_or_a_ramp_is_restored() -> None:
     hole = np.zeros((20, 30), dtype=bool)
     hole[4:15, 6:20] = True
     for image in (np.full((1, 20, 30), 0.3), (2 * rows - columns)[None]):
-        np.testing.assert_allclose(neighbourly(image, hole), image[:, hole], rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(
+            interpolate_hole(image, hole), image[:, hole], rtol=1e-10, atol=1e-10
+        )
     everywhere = np.ones((20, 30), dtype=bool)
     everywhere[7, 7] = False
-    np.testing.assert_allclose(neighbourly(np.full((1, 20, 30), 0.3), everywhere), 0.3, rtol=1e-9)
+    np.testing.assert_allclose(
+        interpolate_hole(np.full((1, 20, 30), 0.3), everywhere), 0.3, rtol=1e-9
+    )
 
 
 def test_neighbours_by_loops() -> None:
@@ -86,8 +90,8 @@ def test_neighbours_by_loops() -> None:
                 weight = 2 if i == k or j == m else 1
                 expected[:, i, j] += weight * values[:, k, m]
                 pairs[5 * i + j, 5 * k + m] = weight
-    np.testing.assert_allclose(weighted_sum(values), expected, rtol=1e-12)
-    found = {(i, j): weight for i, j, weight in zip(*edges(4, 5), strict=True)}
+    np.testing.assert_allclose(sum_neighbours(values), expected, rtol=1e-12)
+    found = {(i, j): weight for i, j, weight in zip(*neighbour_pairs(4, 5), strict=True)}
     assert found == {pair: weight for pair, weight in pairs.items() if pair[0] < pair[1]}
 
 

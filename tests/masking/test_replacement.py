@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.masking.fills import Fill, fill
+from fullgrad_lightning.masking.fills import fill_pixels
+from fullgrad_lightning.masking.options import FILLS, Fill
 from fullgrad_lightning.masking.replacement import PixelReplacer
 
 MEAN, STD, IDS = (0.4, 0.5, 0.6), (0.2, 0.25, 0.3), [5, 6]
@@ -26,14 +27,14 @@ def normalised(images: Tensor) -> Tensor:
     return (images - mean) / std
 
 
-@pytest.mark.parametrize("how", ["black", "blur", "noisy_linear", "mean"])
-def test_the_same_as_filling_first_and_normalising_then(how: Fill) -> None:
+@pytest.mark.parametrize("fill", FILLS)
+def test_the_same_as_filling_first_and_normalising_then(fill: Fill) -> None:
     images, replaced = samples()
     mean = images.new_tensor(MEAN)
-    expected = normalised(fill(images, replaced, how, mean=mean, sample_ids=IDS, seed=3))
+    expected = normalised(fill_pixels(images, replaced, fill, mean=mean, sample_ids=IDS, seed=3))
     x = normalised(images)
     before = x.clone()
-    found = PixelReplacer(fill=how, mean=MEAN, std=STD, seed=3)(x, replaced, IDS)
+    found = PixelReplacer(fill=fill, mean=MEAN, std=STD, seed=3)(x, replaced, IDS)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)
     assert torch.equal(x, before)
 
@@ -67,9 +68,9 @@ def test_images_that_were_not_normalised_may_be_uint8() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fill": "grey"}, "no fill 'grey'. There are: mean, black"),
+        ({"fill": "grey"}, "fill must be one of 'mean', 'black', .*, got 'grey'"),
         ({"mean": MEAN}, "mean and std must be given together"),
-        ({"fill": "mean"}, "'mean' puts the mean of the normalisation: give mean and std"),
+        ({"fill": "mean"}, "'mean' is the mean of the normalisation: give mean and std"),
         ({"mean": MEAN, "std": (0.2, 0.0, 0.2)}, "std must be positive"),
     ],
 )
@@ -80,5 +81,24 @@ def test_options(options: dict[str, Any], message: str) -> None:
 
 def test_another_number_of_channels() -> None:
     images, replaced = samples()
-    with pytest.raises(ValueError, match=r"mean must hold one value for each of 3 channels.*0.5"):
-        PixelReplacer(mean=[0.5], std=[0.5])(images, replaced, IDS)
+    with pytest.raises(ValueError, match=r"one value for each of the 3 channels.*0\.5, 0\.4"):
+        PixelReplacer(mean=[0.5, 0.4], std=[0.5, 0.5])(images, replaced, IDS)
+
+
+def test_one_value_stands_for_all_channels() -> None:
+    images, replaced = samples()
+    single, each = (
+        PixelReplacer(mean=[0.5] * n, std=[0.25] * n)(images, replaced, IDS) for n in (1, 3)
+    )
+    assert torch.equal(single, each)
+
+
+@pytest.mark.parametrize("fill", FILLS)
+def test_bound_to_images_it_replaces_the_same_pixels(fill: Fill) -> None:
+    images, replaced = samples()
+    replacer = PixelReplacer(fill=fill, mean=MEAN, std=STD)
+    bound = replacer.bind(images, IDS)
+    for mask in (replaced, ~replaced):
+        expected = replacer(images, mask, IDS)
+        assert torch.equal(bound(mask, slice(0, 2)), expected)
+        assert torch.equal(bound(mask, slice(1, 2)), expected[1:])

@@ -1,4 +1,4 @@
-"""Which pixels are replaced: exact counts, and complements."""
+"""Selections of pixels: exact counts, a naive choice, and complements."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_any_leading_dimensions_and_integers(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        *[({"fraction": bad}, r"fraction must be a number in 0…1")
+        *[({"fraction": bad}, r"fraction must be a share of the pixels, 0…1")
           for bad in (-0.1, 1.01, float("nan"), "0.3", None, True)],
         ({"order": "random"}, "order must be one of .*'least_salient'"),
         ({"remove": 1}, "remove must be True or False"),

@@ -1,4 +1,4 @@
-"""What class flipping refuses, what it leaves alone, and no samples."""
+"""Inputs of class flipping: refusals, arguments left unmodified, and no samples."""
 
 from __future__ import annotations
 
@@ -87,14 +87,14 @@ def test_the_network_is_left_as_it_was(train: bool) -> None:
         ({"evidence": torch.rand(3, 6, 6)}, ValueError, r"evidence \(N, 1, H, W\) or .*\(3, 6, 6"),
         ({"images": torch.rand(3, 6, 6)}, ValueError, r"Images must be \(N, C, H, W\)"),
         ({"model": nn.Identity()}, ValueError, r"return logits \(N, K\) with N=7"),
-        ({"target": 4}, ValueError, "Targets go from 4 to 4, but the model has 4 outputs"),
-        ({"original": -1}, ValueError, "Targets go from -1 to -1"),
-        ({"target": None}, TypeError, "target, the class to be turned into, must be an int"),
+        ({"target": 4}, ValueError, "Targets range from 4 to 4, but the model has 4 outputs"),
+        ({"original": -1}, ValueError, "Targets range from -1 to -1"),
+        ({"target": None}, TypeError, r"target must be a class index or indices \(N,\)"),
         ({"target": torch.arange(3)}, ValueError, r"must have shape \(7,\)"),
         (
             {"target": 2},
             ValueError,
-            "same in 2 of 7 samples, first in number 2",
+            "same class in 2 of 7 samples, the first of them sample 2",
         ),
         ({"sample_ids": [1, 2]}, ValueError, "7 maps and 2 ids"),
     ],
@@ -112,8 +112,8 @@ def test_inputs(change: dict[str, Any], error: type[Exception], message: str) ->
     ("options", "message"),
     [
         ({"fractions": [0.2, 0.1]}, "fractions must be shares .* in ascending order"),
-        ({"fractions": [1.5]}, "a number in 0…1"),
-        ({"fill": "grey"}, "no fill 'grey'"),
+        ({"fractions": [1.5]}, "a share of the pixels, 0…1"),
+        ({"fill": "grey"}, "fill must be one of .*'grey'"),
         ({"mean": [0.5]}, "mean and std must be given together"),
         ({"batch_size": 0}, "batch_size must be an integer ≥ 1, got 0"),
     ],

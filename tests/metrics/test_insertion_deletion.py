@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fullgrad_lightning.masking.fills import fill
+from fullgrad_lightning.masking.fills import fill_pixels
 from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.metrics import InsertionDeletion, insertion_deletion
 from tests.metrics.perturbing import MEAN, PIXELS, STD, network, samples, says, without
@@ -24,7 +24,7 @@ def literal(labels: list[int] | None = None) -> tuple[list[list[float]], list[li
     for n, (image, its) in enumerate(zip(images, ranks, strict=True)):
         label = int(says(net, image).argmax()) if labels is None else labels[n]
         everywhere = torch.ones(1, *its.shape, dtype=torch.bool)
-        blurred = fill(image[None], everywhere, "blur", sample_ids=[0])[0]
+        blurred = fill_pixels(image[None], everywhere, "blur", sample_ids=[0])[0]
         grows, shrinks = [], []
         for step in range(STEPS + 1):
             k = round(step / STEPS * PIXELS)

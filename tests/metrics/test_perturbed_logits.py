@@ -1,4 +1,4 @@
-"""What all metrics that replace pixels check at the door, and the noise they share."""
+"""Checks, noise and per-sample curves that the metrics that replace pixels share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.metrics import ROAD, InsertionDeletion, PixelPerturbation
-from fullgrad_lightning.metrics.functional.perturbed_logits import NOTHING, logits_after
+from fullgrad_lightning.metrics.base import RankedPerturbationMetric
+from fullgrad_lightning.metrics.functional.perturbed_logits import CLEAN, logits_for_selections
 from tests.metrics.perturbing import network, samples
 
 METRICS = [PixelPerturbation, InsertionDeletion, ROAD]
@@ -49,8 +50,19 @@ def test_nothing_replaced_is_the_clean_image() -> None:
     with torch.no_grad():
         expected = net(images.clone())
     for fill in ("black", "blur", "noisy_linear"):
-        found = logits_after(net, images, ranks, [NOTHING], PixelReplacer(fill=fill))
+        found = logits_for_selections(net, images, ranks, [CLEAN], PixelReplacer(fill=fill))
         assert torch.equal(found[0], expected)
+
+
+@pytest.mark.parametrize("metric", [PixelPerturbation(), InsertionDeletion(4), ROAD()])
+def test_the_average_is_that_of_the_curves(metric: RankedPerturbationMetric) -> None:
+    images, ranks = samples()
+    curves = metric.curves(network(), images, ranks)
+    assert {name: values.shape[1] for name, values in curves.items()} == metric.curve_sizes
+    metric.update(network(), images, ranks)
+    for name in metric.curve_sizes.keys() - {"output"}:
+        averaged = metric.compute()["mean" if name == "least_salient" else name]
+        torch.testing.assert_close(averaged, curves[name].double().mean(0))
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -75,7 +87,7 @@ def test_no_sample(metric: type) -> None:
         ({"images": torch.rand(3, 6, 6)}, ValueError, r"Images must be \(N, C, H, W\)"),
         ({"images": torch.ones(7, 3, 6, 6, dtype=torch.int32)}, TypeError, "floating point"),
         ({"model": nn.Identity()}, ValueError, r"return logits \(N, K\) with N=7, but it returned"),
-        ({"target": 4}, ValueError, "Targets go from 4 to 4, but the model has 4 outputs, 0…3"),
+        ({"target": 4}, ValueError, "Targets range from 4 to 4, but the model has 4 outputs, 0…3"),
         ({"target": torch.arange(3)}, ValueError, r"must have shape \(7,\)"),
         ({"target": len}, TypeError, "target must be None"),
         ({"sample_ids": [1, 2]}, ValueError, "7 images and 2 sample ids"),
@@ -107,14 +119,14 @@ def test_options(metric: type, options: dict[str, Any], message: str) -> None:
 def test_fractions(metric: type, fractions: list[float]) -> None:
     with pytest.raises(ValueError, match=r"fractions must be shares .* in ascending order"):
         metric(fractions)
-    with pytest.raises(ValueError, match="a number in 0…1"):
+    with pytest.raises(ValueError, match="a share of the pixels, 0…1"):
         metric([0.1, 1.5])
 
 
 def test_options_of_one_metric() -> None:
     with pytest.raises(ValueError, match="order must be one of"):
         PixelPerturbation(order="random")
-    with pytest.raises(ValueError, match="no fill 'grey'"):
+    with pytest.raises(ValueError, match=r"fill must be one of .*'grey'"):
         InsertionDeletion(insertion_fill="grey")
     with pytest.raises(ValueError, match="steps must be an integer ≥ 1, got 0"):
         InsertionDeletion(0)

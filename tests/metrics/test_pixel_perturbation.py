@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fullgrad_lightning.masking.options import Order
 from fullgrad_lightning.masking.replacement import PixelReplacer
-from fullgrad_lightning.masking.selection import Order
 from fullgrad_lightning.metrics import PixelPerturbation, pixel_perturbation
 from tests.metrics.perturbing import MEAN, PIXELS, STD, network, samples, says, without
 

@@ -2,8 +2,8 @@
 
     python -m tests.stores.rank_stores FOLDER FIRST STEP PAUSE
 
-says that it is ready and waits for a line; then it writes the rows FIRST, FIRST + STEP, … of every
-split, one by one, and waits PAUSE seconds after each.
+prints that it is ready and waits for a line; then it writes the rows FIRST, FIRST + STEP, … of
+every split, one by one, and waits PAUSE seconds after each.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MADE_FROM: dict[str, Any] = {"method": "fullgrad", "options": {"sites": "all"}, 
 
 
 def ranks_of(split: str, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """What belongs into some rows."""
+    """The ranks (m, H, W) that the tests write to rows (m,)."""
     pixels = SHAPE[0] * SHAPE[1]
     found = [np.random.default_rng([len(split), row]).permutation(pixels) for row in rows]
     return np.array(found, dtype=np.int64).reshape(-1, *SHAPE)
@@ -74,7 +74,7 @@ def go(*processes: subprocess.Popen[str]) -> None:
 
 
 def finished(process: subprocess.Popen[str]) -> list[str]:
-    """What a writer says that it wrote, once it has ended well."""
+    """The rows that a writer wrote, after it has ended without an error."""
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     return out.splitlines()

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from fullgrad_lightning.stores.base import DamagedStore, IncompleteStore, StoreMismatch
 from fullgrad_lightning.stores.curve_store import CurveStore
-from fullgrad_lightning.stores.errors import DamagedStore, IncompleteStore, StoreMismatch
 
 COLUMNS = {"a": 1, "b": 2}
 

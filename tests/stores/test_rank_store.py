@@ -1,4 +1,4 @@
-"""What is written to a store of ranks is read from it."""
+"""Ranks written to a store are read from it, in any order, process and dtype."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from fullgrad_lightning.masking.ranking import rank_pixels
-from fullgrad_lightning.stores.errors import IncompleteStore, StoreError
+from fullgrad_lightning.stores.base import IncompleteStore, StoreError
 from fullgrad_lightning.stores.rank_store import RankStore
 from tests.stores.rank_stores import MADE_FROM, SHAPE, SIZES, complete, create, ranks_of, write
 

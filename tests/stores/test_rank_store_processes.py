@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fullgrad_lightning.stores.lock import locked
 from fullgrad_lightning.stores.rank_store import RankStore
+from fullgrad_lightning.utilities.locks import folder_lock
 from tests.stores.rank_stores import (
     SHAPE,
     SIZES,
@@ -42,9 +42,9 @@ def test_two_processes_write_what_one_does(tmp_path: Path) -> None:
 
 
 def test_many_processes_make_one_store(tmp_path: Path) -> None:
-    """Each wipes nothing of what another, which was faster, has written by then."""
+    """None erases rows that a faster process has already written."""
     processes = [writer(tmp_path, first, 5) for first in range(5)]
-    with locked(tmp_path):
+    with folder_lock(tmp_path, name=".lock"):
         go(*processes)
         time.sleep(0.5)
         assert not (tmp_path / "manifest.json").exists(), "all wait for their turn"
@@ -119,7 +119,7 @@ def test_no_row_counts_as_written_before_it_is(tmp_path: Path) -> None:
 
 
 def test_a_process_killed_while_it_makes_the_store(tmp_path: Path) -> None:
-    """What it left is taken for nothing, and replaced."""
+    """The files that it left are ignored and replaced."""
     whole = complete(tmp_path / "whole")
     (tmp_path / "left").mkdir()
     for name in (".lock", "train.ranks.npy", "train.written.npy"):

@@ -1,4 +1,4 @@
-"""What a store of ranks refuses, and what it says then."""
+"""Refusals of a store of ranks, and their messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from fullgrad_lightning.stores import checksummed_file as blocks
-from fullgrad_lightning.stores.errors import (
+from fullgrad_lightning.stores.base import (
     DamagedStore,
     IncompleteStore,
     StoreError,
@@ -46,7 +46,7 @@ def test_a_store_of_something_else(
     (complete if finished else create)(tmp_path)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     with pytest.raises(
-        StoreMismatch, match=re.escape(f"made from something else: {message}. Give")
+        StoreMismatch, match=re.escape(f"created with different settings: {message}. Give")
     ):
         create(tmp_path, **changed)
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -92,10 +92,10 @@ def test_bad_rows_are_not_written(tmp_path: Path) -> None:
     for value in (-1, 72, two[1, 0, 1]):
         broken = two.copy()
         broken[1, 0, 0] = value
-        with pytest.raises(ValueError, match="ranks of row 6 of 'test' are no permutation of 0…71"):
+        with pytest.raises(ValueError, match="row 6 of 'test' are not a permutation of 0…71"):
             store.write("test", [5, 6], broken)
     for value in (-1, 72):  # and all others there once
-        with pytest.raises(ValueError, match="ranks of row 5 of 'test' are no permutation"):
+        with pytest.raises(ValueError, match="ranks of row 5 of 'test' are not a permutation"):
             store.write("test", [5], np.where(two[:1] == 0, value, two[:1]))
     assert len(store.missing("test")) == 17
 
@@ -160,7 +160,7 @@ def test_another_array_in_the_place_of_the_ranks(tmp_path: Path) -> None:
 
 
 def test_any_flipped_byte_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "BYTES", 500)  # or a small store would be one block
+    monkeypatch.setattr(blocks, "BLOCK_SIZE", 500)  # or a small store would be one block
     folder = complete(tmp_path).folder
     path = folder / "test.ranks.npy"
     whole = path.read_bytes()

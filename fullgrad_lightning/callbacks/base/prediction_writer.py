@@ -7,52 +7,18 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pytorch_lightning as pl
 from lightning_utilities.core.rank_zero import rank_zero_info
 from pytorch_lightning.callbacks import BasePredictionWriter
 from torch import Tensor
 
 from fullgrad_lightning.callbacks.base.trainer_access import check_unsharded, is_fast_dev_run
+from fullgrad_lightning.datamodules.indexed_batches import IndexedDataModule
+from fullgrad_lightning.stores.base import ResultStore, Rows
 from fullgrad_lightning.utilities.describe import describe
-
-Rows = npt.NDArray[np.integer[Any]]
-
-
-class Store(Protocol):
-    """Rows of predictions, which several processes write."""
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        """Number of rows of each split."""
-
-    def missing(self, split: str) -> Rows:
-        """Returns the rows that are not written, in ascending order."""
-
-    def write(self, split: str, indices: Tensor, values: Tensor, /) -> None:
-        """Writes rows; a row whose write is interrupted stays missing."""
-
-    def finish(self) -> None:
-        """Marks the store as complete."""
-
-
-class IndexedDataModule(Protocol):
-    """A data module whose prediction loaders, one for each split, yield (rows (N,), batch)."""
-
-    @property
-    def splits(self) -> Sequence[str]:
-        """Names of the splits, in the order of the loaders."""
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        """Number of rows of each split."""
-
-    def only_rows(self, rows: Mapping[str, Sequence[int]]) -> None:
-        """Restricts the loaders to these rows; splits that are not named are complete."""
 
 
 class ResumablePredictionWriter(BasePredictionWriter, ABC):
@@ -71,11 +37,11 @@ class ResumablePredictionWriter(BasePredictionWriter, ABC):
     def __init__(self, location: str, keys: set[str], remedy: str) -> None:
         super().__init__("batch")
         self._location, self._keys, self._remedy = location, keys, remedy
-        self._store: Store | None = None
+        self._store: ResultStore | None = None
         self._splits: Sequence[str] = ()
 
     @abstractmethod
-    def open_store(self, trainer: pl.Trainer, module: Any, data: Any) -> Store:
+    def open_store(self, trainer: pl.Trainer, module: Any, data: Any) -> ResultStore:
         """Creates or opens the store; raises ``StoreMismatch`` if it was made from other data."""
 
     @abstractmethod
@@ -153,5 +119,5 @@ class ResumablePredictionWriter(BasePredictionWriter, ABC):
         if stage == "predict" and callable(getattr(data, "only_rows", None)):
             data.only_rows({})
 
-    def _missing(self, store: Store) -> dict[str, Rows]:
+    def _missing(self, store: ResultStore) -> dict[str, Rows]:
         return {split: store.missing(split) for split in self._splits}

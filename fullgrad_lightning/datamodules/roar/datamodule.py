@@ -18,8 +18,8 @@ from fullgrad_lightning.datamodules.roar.masked_dataset import SPLITS, MaskedDat
 from fullgrad_lightning.datamodules.roar.prepared_datasets import PreparedSplits, prepare_splits
 from fullgrad_lightning.datamodules.roar.rank_store_checks import mean_of, store_of
 from fullgrad_lightning.datamodules.roar.transform_split import Pipeline, Transform, own_steps
-from fullgrad_lightning.masking.fills import Fill
-from fullgrad_lightning.masking.selection import Order, PixelSelection
+from fullgrad_lightning.masking.options import Fill, Order
+from fullgrad_lightning.masking.selection import PixelSelection
 
 
 class ROARDataModule(pl.LightningDataModule):

@@ -20,7 +20,8 @@ from fullgrad_lightning.datamodules.roar.items import (
     with_images,
 )
 from fullgrad_lightning.datamodules.roar.transform_split import Transform
-from fullgrad_lightning.masking.fills import Fill, fill, shape_of
+from fullgrad_lightning.masking.fills import fill_pixels, mask_as_image
+from fullgrad_lightning.masking.options import Fill
 from fullgrad_lightning.masking.selection import PixelSelection
 from fullgrad_lightning.stores.rank_store import RankStore
 
@@ -34,7 +35,7 @@ class Masking:
     Args:
         store: Ranks of all pixels.
         selection: Which of them are replaced.
-        how: By what.
+        fill: Name of the fill.
         mask_only: Whether the image is replaced by the mask itself: 0 where pixels are replaced,
             full scale elsewhere.
         mean: (C,) in the units of the images, for the fill ``"mean"``.
@@ -43,7 +44,7 @@ class Masking:
 
     store: RankStore
     selection: PixelSelection
-    how: Fill
+    fill: Fill
     mask_only: bool
     mean: Tensor | None
     seed: int
@@ -52,10 +53,12 @@ class Masking:
         """Images (N, C, H, W) with pixels replaced; those given are not modified."""
         replaced = self.selection.replaced(self.store.ranks(split, indices))
         if self.mask_only:
-            return shape_of(images, replaced)
+            return mask_as_image(images, replaced)
         # Different noise for the same index of another split.
         ids = [index * len(SPLITS) + SPLITS.index(split) for index in indices]
-        return fill(images, replaced, self.how, mean=self.mean, sample_ids=ids, seed=self.seed)
+        return fill_pixels(
+            images, replaced, self.fill, mean=self.mean, sample_ids=ids, seed=self.seed
+        )
 
 
 class MaskedDataset(Dataset[Any]):

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from fullgrad_lightning.evaluation.config import ConfigError, EvaluationConfig
-from fullgrad_lightning.evaluation.perturbation.scores import SCORES, Score, make_score
-from fullgrad_lightning.masking.fills import Fill
+from fullgrad_lightning.masking.options import Fill
+from fullgrad_lightning.utilities.normalization import Normalization
+
+if TYPE_CHECKING:
+    from fullgrad_lightning.evaluation.perturbation.scores import Score
+
+SCORES = ("perturbation", "insertion_deletion", "road")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,23 +55,22 @@ class PerturbationConfig(EvaluationConfig):
             raise ConfigError(
                 f"scores must be some of {', '.join(SCORES)}, each once, got {self.scores}."
             )
-        if (self.mean is None) != (self.std is None):
-            raise ConfigError("mean and std must be given together: they undo the normalisation.")
         # The fill "mean" may get its mean from the data, which is not known yet.
-        self.made_scores(([0.0], [1.0]) if self.mean is None else None)
+        self.made_scores(Normalization((0.0,), (1.0,)))
 
-    def made_scores(self, normalization: tuple[list[float], list[float]] | None) -> list[Score]:
+    def made_scores(self, normalization: Normalization | None) -> list[Score]:
         """The scores.
 
         Args:
-            normalization: Mean and standard deviation of the data, where the benchmark has none.
+            normalization: Normalisation of the data, used if the benchmark has none.
 
         Raises:
             ConfigError: An option out of range.
         """
-        if self.mean is not None and self.std is not None:
-            normalization = self.mean, self.std
+        from fullgrad_lightning.evaluation.perturbation.scores import make_score  # imports torch
+
         try:
+            normalization = Normalization.of(self.mean, self.std) or normalization
             return [make_score(name, self._options(name), normalization) for name in self.scores]
         except (TypeError, ValueError) as error:
             raise ConfigError(str(error)) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +12,14 @@ from torch import Tensor
 from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
 from fullgrad_lightning.evaluation.reports.image_page import Examples, draw_page, png
 from fullgrad_lightning.evaluation.reports.tables import percent
-from fullgrad_lightning.masking.fills import Fill
+from fullgrad_lightning.masking.options import Fill, Order
 from fullgrad_lightning.masking.replacement import PixelReplacer
-from fullgrad_lightning.masking.selection import Order, PixelSelection
+from fullgrad_lightning.masking.selection import PixelSelection
 from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 from fullgrad_lightning.stores.rank_store import RankStore
 from fullgrad_lightning.utilities.files import atomic_write
+from fullgrad_lightning.utilities.normalization import Normalization
 from fullgrad_lightning.visualization import unnormalized
 
 NUMBER = 4
@@ -33,7 +33,7 @@ def write_examples(
     *,
     fraction: float,
     fill: Fill,
-    normalization: tuple[Sequence[float], Sequence[float]] | None,
+    normalization: Normalization | None,
     seed: int,
 ) -> None:
     """Draws a few images without their least, and without their most salient pixels.
@@ -44,10 +44,10 @@ def write_examples(
         ranks: Of all methods, by their names.
         fraction: Of the pixels.
         fill: What takes their place.
-        normalization: Mean and standard deviation of the images by channel.
+        normalization: Normalisation of the images.
         seed: Of the noise of some fills.
     """
-    mean, std = normalization or (None, None)
+    mean, std = (normalization.mean, normalization.std) if normalization else (None, None)
     replacement = PixelReplacer(fill=fill, mean=mean, std=std, seed=seed)
     loader = data.predict_dataloader()[0]
     dataset: Any = loader.dataset

@@ -16,24 +16,25 @@ from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
 from fullgrad_lightning.evaluation.components import Components
 from fullgrad_lightning.evaluation.config import ConfigError, MethodSpec
 from fullgrad_lightning.evaluation.perturbation.config import PerturbationConfig
+from fullgrad_lightning.evaluation.perturbation.curve_predictor import (
+    CurvePredictor,
+    CurveWriter,
+    open_curve_store,
+)
 from fullgrad_lightning.evaluation.perturbation.example_images import write_examples
 from fullgrad_lightning.evaluation.perturbation.report import write_report
 from fullgrad_lightning.evaluation.perturbation.report.results import Curves, Results
 from fullgrad_lightning.evaluation.perturbation.scores import Score
-from fullgrad_lightning.evaluation.perturbation.scoring import (
-    PerturbationScorer,
-    ScoreWriter,
-    score_store,
-)
 from fullgrad_lightning.evaluation.progress import NamedProgressBar
 from fullgrad_lightning.masking.replacement import PixelReplacer
-from fullgrad_lightning.metrics.functional.perturbed_logits import classes_of, logits_without
+from fullgrad_lightning.metrics.functional.perturbed_logits import logits_for_masks, resolve_classes
 from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor
 from fullgrad_lightning.stores.curve_store import CurveStore
 from fullgrad_lightning.stores.rank_store import RankStore
 from fullgrad_lightning.utilities.lightning_messages import suppress_lightning_messages
 from fullgrad_lightning.utilities.locks import folder_lock
+from fullgrad_lightning.utilities.normalization import Normalization
 
 # How warnings begin that each prediction would give again, of workers and of Lightning's own use of
 # torch. What methods and networks have to say is heard.
@@ -89,7 +90,7 @@ def _run(parts: Components[PerturbationConfig], folder: Path) -> str:
         run.try_out()
     except (ValueError, TypeError, OSError) as error:
         raise ConfigError(str(error)) from error
-    scores = study.made_scores(data.normalization)
+    scores = study.made_scores(Normalization.of(*(data.normalization or (None, None))))
     curves = {score.name: Curves(score.levels) for score in scores}
     results = Results(data.sizes[study.split], len(study.entries), study.fill, curves)
     text, stores = "", {}
@@ -135,8 +136,8 @@ class _Predictions:
         batch = loader.collate_fn([dataset[i] for i in range(two)])
         _, images, target = numbered(batch, self.parts.study.target)
         nothing = torch.zeros_like(images[:, 0], dtype=torch.bool)
-        logits = logits_without(self.parts.model, images, [nothing], PixelReplacer())
-        classes_of(logits[0], target)
+        logits = logits_for_masks(self.parts.model, images, [nothing], PixelReplacer())
+        resolve_classes(logits[0], target)
         for entry in self.parts.study.entries:
             self._predictor(entry).explained(batch, self.data.split)
 
@@ -151,11 +152,11 @@ class _Predictions:
         """The scores of all images."""
         path, series = self.folder / "scores.sqlite", f"{entry.name}/{score.name}"
         study = self.parts.study
-        scorer = PerturbationScorer(
+        predictor = CurvePredictor(
             self.parts.model, score, ranks, target=study.target, seed=study.seed
         )
-        self._predict(scorer, ScoreWriter(path, series), f"{entry.name}: {score.name}")
-        return score_store(path, series, score, ranks, study.target)
+        self._predict(predictor, CurveWriter(path, series), f"{entry.name}: {score.name}")
+        return open_curve_store(path, series, score, ranks, study.target)
 
     def _callbacks(self, writer: Callback, name: str) -> list[Callback]:
         given = self.parts.trainer.get("callbacks") or []

@@ -1,57 +1,64 @@
-"""The three scores, sample by sample: what is computed of a batch of images and their ranks.
+"""The scores of ``fullgrad perturb``: metrics whose curves are stored for each sample.
 
-Shapes: N images, (H, W) their size; F fractions or steps.
+Shapes: N samples; M values of a sample.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import partial
-from typing import Any, ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition import Model
-from fullgrad_lightning.masking.fills import Fill
-from fullgrad_lightning.masking.replacement import PixelReplacer
-from fullgrad_lightning.masking.selection import Order
-from fullgrad_lightning.metrics.functional.insertion_deletion import insertion_deletion, shares_of
-from fullgrad_lightning.metrics.functional.perturbed_logits import ClassTarget, checked_fractions
-from fullgrad_lightning.metrics.functional.pixel_perturbation import pixel_perturbation
-from fullgrad_lightning.metrics.functional.road import road
+from fullgrad_lightning.masking.options import ORDERS
+from fullgrad_lightning.metrics import ROAD, InsertionDeletion, PixelPerturbation
+from fullgrad_lightning.metrics.base import RankedPerturbationMetric
+from fullgrad_lightning.metrics.functional.perturbed_logits import ClassTarget
+from fullgrad_lightning.utilities.normalization import Normalization
 
-ORDERS: tuple[Order, Order] = ("least_salient", "most_salient")
+_METRICS: dict[str, Callable[..., list[RankedPerturbationMetric]]] = {
+    "perturbation": lambda **options: [PixelPerturbation(order=o, **options) for o in ORDERS],
+    "insertion_deletion": lambda **options: [InsertionDeletion(**options)],
+    "road": lambda **options: [ROAD(**options)],
+}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Score(ABC):
-    """Curves of each sample.
+@dataclass(frozen=True)
+class Score:
+    """One or more metrics with the same fractions, whose curves are stored together.
 
     Args:
-        mean, std: Of the images' normalisation, one value for each channel; ``None``: none.
-        seed: Of noise.
+        name: Name of the score.
+        metrics: The metrics.
+        options: The options that determine the curves.
+        normalization: Normalisation of the images; ``None``: they are not normalised.
     """
 
-    name: ClassVar[str]
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    seed: int = 0
+    name: str
+    metrics: Sequence[RankedPerturbationMetric]
+    options: Mapping[str, Any]
+    normalization: Normalization | None
 
     @property
-    @abstractmethod
     def levels(self) -> tuple[float, ...]:
-        """The F shares of the pixels at which curves are known."""
+        """Shares of the pixels at which the curves are computed."""
+        return self.metrics[0].fractions
 
     @property
-    @abstractmethod
     def columns(self) -> dict[str, int]:
-        """Names of the curves, and how many numbers each has."""
+        """Name of each curve, and its number of values; M in all."""
+        return {name: size for metric in self.metrics for name, size in metric.curve_sizes.items()}
 
-    @abstractmethod
-    def __call__(
+    @property
+    def made_from(self) -> dict[str, Any]:
+        """Everything that determines the curves, except images, ranks and network."""
+        mean, std = _mean_and_std(self.normalization)
+        return {"score": self.name, "mean": mean, "std": std, **self.options}
+
+    def curves(
         self,
         model: Model,
         images: Tensor,
@@ -59,143 +66,34 @@ class Score(ABC):
         *,
         target: ClassTarget,
         sample_ids: Tensor,
-    ) -> dict[str, Tensor]:
-        """The curves, (N, their number), named as ``columns``; arguments as of the metrics."""
+    ) -> Tensor:
+        """Computes the curves side by side in the order of ``columns``, (N, M) float64.
 
-    @property
-    def normalization(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-        """Mean and standard deviation by channel; ``None``: there was none."""
-        return None if self.mean is None or self.std is None else (self.mean, self.std)
-
-    @property
-    def made_from(self) -> dict[str, Any]:
-        """All that determines the numbers, images, ranks and network apart."""
-        return {"score": self.name, **asdict(self)}
-
-    def _replacement(self, fill: Fill) -> PixelReplacer:
-        return PixelReplacer(fill=fill, mean=self.mean, std=self.std, seed=self.seed)
+        Arguments and errors as of ``PixelPerturbation.update``.
+        """
+        curves: dict[str, Tensor] = {}
+        for metric in self.metrics:
+            computed = metric.curves(model, images, ranks, target=target, sample_ids=sample_ids)
+            curves = {**computed, **curves}
+        return torch.cat([curves[name].double() for name in self.columns], 1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class PerturbationScore(Score):
-    """Relative changes of the output, least and most salient pixels first (§5.1)."""
-
-    name = "perturbation"
-    fractions: tuple[float, ...]
-    fill: Fill = "black"
-
-    def __post_init__(self) -> None:
-        checked_fractions(self.fractions)
-        self._replacement(self.fill)
-
-    @property
-    def levels(self) -> tuple[float, ...]:
-        return self.fractions
-
-    @property
-    def columns(self) -> dict[str, int]:
-        return {"output": 1, **dict.fromkeys(ORDERS, len(self.fractions))}
-
-    def __call__(
-        self, model: Model, images: Tensor, ranks: Tensor, *, target: ClassTarget,
-        sample_ids: Tensor,
-    ) -> dict[str, Tensor]:  # fmt: skip
-        perturbed = partial(
-            pixel_perturbation, model, images, ranks, self.fractions,
-            replacement=self._replacement(self.fill), target=target, sample_ids=sample_ids,
-        )  # fmt: skip
-        found = {order: perturbed(order=order) for order in ORDERS}
-        changes: dict[str, Tensor] = {order: one.change for order, one in found.items()}
-        return {"output": found[ORDERS[0]].output[:, None], **changes}
-
-
-@dataclass(frozen=True, kw_only=True)
-class InsertionDeletionScore(Score):
-    """Probabilities of the class while pixels are added to a blur, or removed to black."""
-
-    name = "insertion_deletion"
-    steps: int = 50
-
-    def __post_init__(self) -> None:
-        shares_of(self.steps)
-
-    @property
-    def levels(self) -> tuple[float, ...]:
-        return tuple(shares_of(self.steps))
-
-    @property
-    def columns(self) -> dict[str, int]:
-        return dict.fromkeys(("insertion", "deletion"), self.steps + 1)
-
-    def __call__(
-        self, model: Model, images: Tensor, ranks: Tensor, *, target: ClassTarget,
-        sample_ids: Tensor,
-    ) -> dict[str, Tensor]:  # fmt: skip
-        curves = insertion_deletion(
-            model, images, ranks, steps=self.steps, insert_into=self._replacement("blur"),
-            delete_to=self._replacement("black"), target=target, sample_ids=sample_ids,
-        )  # fmt: skip
-        return {"insertion": curves.insertion, "deletion": curves.deletion}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ROADScore(Score):
-    """What is left of the class after noisy linear imputation, from either end."""
-
-    name = "road"
-    fractions: tuple[float, ...]
-    curves: ClassVar[Sequence[str]] = (
-        "most_probability", "least_probability", "most_correct", "least_correct"
-    )  # fmt: skip
-
-    def __post_init__(self) -> None:
-        checked_fractions(self.fractions)
-
-    @property
-    def levels(self) -> tuple[float, ...]:
-        return self.fractions
-
-    @property
-    def columns(self) -> dict[str, int]:
-        return dict.fromkeys(self.curves, len(self.fractions))
-
-    def __call__(
-        self, model: Model, images: Tensor, ranks: Tensor, *, target: ClassTarget,
-        sample_ids: Tensor,
-    ) -> dict[str, Tensor]:  # fmt: skip
-        found = road(
-            model, images, ranks, self.fractions, replacement=self._replacement("noisy_linear"),
-            target=target, sample_ids=sample_ids,
-        )  # fmt: skip
-        return {name: getattr(found, name).double() for name in self.curves}
-
-
-SCORES: dict[str, type[Score]] = {
-    kind.name: kind for kind in (PerturbationScore, InsertionDeletionScore, ROADScore)
-}
-
-
-def make_score(
-    name: str,
-    options: Mapping[str, Any],
-    normalization: tuple[Sequence[float], Sequence[float]] | None,
-) -> Score:
-    """A score by name.
+def make_score(name: str, options: Mapping[str, Any], normalization: Normalization | None) -> Score:
+    """Constructs a score by name.
 
     Args:
-        name: One of ``SCORES``.
-        options: Its own; lists become tuples.
-        normalization: Mean and standard deviation by channel; ``None``: images were not normalised.
+        name: ``"perturbation"``, ``"insertion_deletion"`` or ``"road"``.
+        options: Options of the metric.
+        normalization: Normalisation of the images; ``None``: they are not normalised.
 
     Raises:
         ValueError: An option out of range.
     """
-    plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    if normalization is not None:
-        plain["mean"], plain["std"] = map(tuple, normalization)
-    return SCORES[name](**plain)
+    mean, std = _mean_and_std(normalization)
+    return Score(name, _METRICS[name](mean=mean, std=std, **options), options, normalization)
 
 
-def joined(curves: Mapping[str, Tensor], score: Score) -> Tensor:
-    """The curves of N samples side by side, (N, all numbers), float64."""
-    return torch.cat([curves[name].double() for name in score.columns], 1)
+def _mean_and_std(
+    normalization: Normalization | None,
+) -> tuple[tuple[float, ...] | None, tuple[float, ...] | None]:
+    return (None, None) if normalization is None else (normalization.mean, normalization.std)

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from fullgrad_lightning.masking.fills import Fill
-from fullgrad_lightning.masking.selection import Order
+from fullgrad_lightning.masking.options import Fill, Order
 from fullgrad_lightning.utilities.files import SAFE_NAME
 
 _RESERVED = ("reference",)

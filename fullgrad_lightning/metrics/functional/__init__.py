@@ -1,4 +1,4 @@
-"""The functions that the metrics average: one number, or one curve, per sample."""
+"""Functions that return one number, or one curve, per sample; the metrics average them."""
 
 from fullgrad_lightning.metrics.functional.class_flipping import class_flipping
 from fullgrad_lightning.metrics.functional.insertion_deletion import insertion_deletion

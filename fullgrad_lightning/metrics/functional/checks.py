@@ -1,4 +1,4 @@
-"""What maps and masks must look like."""
+"""Checks of the shapes of maps and masks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 
-def validate_maps(maps: Tensor) -> None:
+def check_maps(maps: Tensor) -> None:
     """Checks that maps are (N, 1, H, W) with pixels.
 
     Raises:
@@ -17,7 +17,7 @@ def validate_maps(maps: Tensor) -> None:
 
 
 def as_masks(masks: Tensor, maps: Tensor) -> Tensor:
-    """Masks as (N, 1, H, W), bool, on the device of the maps.
+    """Converts masks to (N, 1, H, W), bool, on the device of the maps.
 
     Args:
         masks: (N, H, W) or (N, 1, H, W), bool or 0 and 1.
@@ -26,7 +26,7 @@ def as_masks(masks: Tensor, maps: Tensor) -> Tensor:
     Raises:
         ValueError: Another shape, or values other than 0 and 1.
     """
-    validate_maps(maps)
+    check_maps(maps)
     n, _, h, w = maps.shape
     if masks.shape not in ((n, h, w), (n, 1, h, w)):
         raise ValueError(
@@ -37,7 +37,7 @@ def as_masks(masks: Tensor, maps: Tensor) -> Tensor:
         inside = masks == 1
         if not (inside | (masks == 0)).all():
             raise ValueError(
-                "masks must be bool, or 0 outside of the object and 1 inside, got values from "
+                "masks must be bool, or 0 outside the object and 1 inside, got values from "
                 f"{masks.min().item():g} to {masks.max().item():g}. Compare with a threshold first."
             )
         masks = inside

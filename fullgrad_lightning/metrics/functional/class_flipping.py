@@ -1,4 +1,4 @@
-"""Class flipping: how far the removal of its evidence turns one class into another."""
+"""Class flipping: the change of log-odds when the evidence for one class is removed."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.masking.selection import PixelSelection
 from fullgrad_lightning.metrics.functional.perturbed_logits import (
     ClassTarget,
-    checked_fractions,
-    classes_of,
-    logits_without,
-    of_classes,
-    two_classes,
+    check_fractions,
+    expand_single_logit,
+    gather_class,
+    logits_for_masks,
+    resolve_classes,
 )
 
 
 class Flip(NamedTuple):
-    """What removing the evidence for class a and against class b does.
+    """Log-odds of class a against class b, and their change when evidence for a is removed.
 
     Attributes:
         log_odds: (N,) float64, (z_a − z_b)(x) of the clean images, in nats.
         change: (N, F) float64, (z_a − z_b)(x) − (z_a − z_b)(x′), in nats: positive towards b.
-        flipped: (N, F) bool, whether z_b > z_a then.
-        removed: (N, F) float64 in 0…1, the share of the pixels that were removed.
+        flipped: (N, F) bool, True where z_b > z_a after the removal.
+        removed: (N, F) float64 in 0…1, the share of the pixels that are removed.
     """
 
     log_odds: Tensor
@@ -50,28 +50,28 @@ def class_flipping(
     sample_ids: Tensor | Sequence[int] | None = None,
     batch_size: int = 64,
 ) -> Flip:
-    """The change of log-odds when the pixels that speak for a and against b are removed.
+    """Computes the change of log-odds when the pixels that favour a over b are removed.
 
         log p_a/p_b (x) − log p_a/p_b (x′) = (z_a − z_b)(x) − (z_a − z_b)(x′)
 
-    Shrikumar et al., "DeepLIFT", ICML 2017, §4.1, turn digits into others by it; Srinivas &
-    Fleuret 2019, §6, judge ψ. The pixels of highest evidence go first, and only those whose
-    evidence is positive: an image that has too few loses less than the fraction.
+    Shrikumar et al., "DeepLIFT", ICML 2017, §4.1, turn digits into others with it; Srinivas &
+    Fleuret 2019, §6, compare choices of ψ. The pixels of highest evidence are removed first, and
+    only those of positive evidence: an image that has too few loses less than the fraction.
 
     Args:
-        model: Returns logits (N, K); it runs in eval mode and is left exactly as it was. A single
-            logit stands for two classes, 0 where it is negative and 1 where it is positive.
+        model: Returns logits (N, K); it runs in eval mode, and its state is restored exactly. A
+            single logit stands for two classes, 0 where it is negative and 1 where it is positive.
         images: (N, C, H, W) as the network gets them.
-        evidence: (N, 1, H, W) or (N, H, W) floating point, for a and against b. Of a saliency
-            method: its map of a minus its map of b.
-        fractions: F shares of all pixels, 0…1, in ascending order: the most that are removed.
-        original: a, the class that the image is taken from: an index, indices (N,), or ``None``,
-            the top class of each clean image.
-        target: b, the class that it is taken to: an index, or indices (N,).
-        replacement: What is put there; default: black, in images that were not normalised.
+        evidence: (N, 1, H, W) or (N, H, W) floating point, for a and against b. For a saliency
+            method, the map of a minus the map of b.
+        fractions: F shares of all pixels, 0…1, in ascending order: the maximum that is removed.
+        original: The class a of the image: an index, indices (N,), or ``None``, the top class of
+            each clean image.
+        target: The class b: an index, or indices (N,).
+        replacement: Replaces the pixels; default: by black, in images that are not normalised.
         sample_ids: (N,) integers, which decide among pixels that tie, and the noise; ``None``: the
             same for all.
-        batch_size: The most images that the network gets at once.
+        batch_size: Maximum number of images in one call of the network.
 
     Raises:
         TypeError, ValueError: An option out of range, inputs that do not fit (see ``logits_after``
@@ -84,9 +84,9 @@ def class_flipping(
         >>> flip.change, flip.removed
         (tensor([[3., 2.]], dtype=torch.float64), tensor([[0.3333, 0.6667]], dtype=torch.float64))
     """
-    shares = checked_fractions(fractions)
+    check_fractions(fractions)
     if target is None:
-        raise TypeError("target, the class to be turned into, must be an int or a tensor (N,).")
+        raise TypeError("target must be a class index or indices (N,), got None.")
     ranks = rank_pixels(evidence, [0] * len(evidence) if sample_ids is None else sample_ids)
     if images.ndim != 4 or ranks.shape != (len(images), *images.shape[2:]):
         raise ValueError(
@@ -95,22 +95,22 @@ def class_flipping(
         )
     ranks = ranks.to(images.device)
     positive = (evidence > 0).view(ranks.shape).to(images.device)
-    # Positive evidence has the first ranks: this is "the first k, but no more than are positive".
-    masks = [PixelSelection(fraction=share).replaced(ranks) & positive for share in shares]
-    logits = two_classes(
-        logits_without(
+    # Positive evidence has the first ranks: these are the first k pixels, or all positive ones.
+    masks = [PixelSelection(fraction=fraction).replaced(ranks) & positive for fraction in fractions]
+    logits = expand_single_logit(
+        logits_for_masks(
             model, images, [torch.zeros_like(positive), *masks], replacement or PixelReplacer(),
             sample_ids=sample_ids, batch_size=batch_size,
         )
     )  # fmt: skip
-    a, b = classes_of(logits[0], original), classes_of(logits[0], target)
+    a, b = resolve_classes(logits[0], original), resolve_classes(logits[0], target)
     if (a == b).any():
         same = (a == b).nonzero().flatten().tolist()
         raise ValueError(
-            f"original and target must be two classes, but are the same in {len(same)} of "
-            f"{len(images)} samples, first in number {same[0]}, class {int(a[same[0]])}."
+            f"original and target must differ, but are the same class in {len(same)} of "
+            f"{len(images)} samples, the first of them sample {same[0]}, class {int(a[same[0]])}."
         )
-    log_odds = of_classes(logits, a) - of_classes(logits, b)
+    log_odds = gather_class(logits, a) - gather_class(logits, b)
     removed = torch.stack(masks, 1).flatten(2).double().mean(2)
     after = log_odds[:, 1:]
     return Flip(log_odds[:, 0], log_odds[:, :1] - after, after < 0, removed)

@@ -1,4 +1,4 @@
-"""Whether saliency lies on the object that a mask marks."""
+"""Localisation: the saliency on the object that a mask marks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fullgrad_lightning.metrics.functional.checks import as_masks
 
 
 def pointing_game(maps: Tensor, masks: Tensor) -> Tensor:
-    """Whether the most salient pixel lies on the object.
+    """Returns whether the most salient pixel of each map lies on the object.
 
     Zhang et al., "Top-down Neural Attention by Excitation Backprop", IJCV 2018, without a margin
-    around the object. Of several largest values the first one, row by row, counts.
+    around the object. If several pixels share the largest value, the first, row by row, counts.
 
     Args:
-        maps: (N, 1, H, W), real. What is not finite counts as 0.
+        maps: (N, 1, H, W), real. Values that are not finite count as 0.
         masks: (N, H, W) or (N, 1, H, W), bool or 0 and 1.
 
     Returns:
@@ -35,14 +35,14 @@ def pointing_game(maps: Tensor, masks: Tensor) -> Tensor:
 
 
 def energy_inside(maps: Tensor, masks: Tensor) -> Tensor:
-    """The share of the positive saliency that lies on the object.
+    """Returns the share of the positive saliency that lies on the object.
 
         Σ_{mask} max(S, 0) / Σ max(S, 0)
 
     Wang et al., "Score-CAM", CVPR workshops 2020 (the energy-based pointing game).
 
     Args:
-        maps: (N, 1, H, W), real. What is not finite counts as 0.
+        maps: (N, 1, H, W), real. Values that are not finite count as 0.
         masks: (N, H, W) or (N, 1, H, W), bool or 0 and 1.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What a network says of images after some of their pixels are replaced.
+"""Logits of images with some of their pixels replaced, which all perturbation metrics compute.
 
 Shapes: N images of C channels, (H, W) their size; S selections of pixels; K classes.
 """
@@ -15,14 +15,15 @@ from fullgrad_lightning.decomposition import Model, isolate_model
 from fullgrad_lightning.decomposition.target import validate_target
 from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.masking.selection import PixelSelection
+from fullgrad_lightning.utilities.checks import check_fraction, check_int
 from fullgrad_lightning.utilities.describe import describe
 
 ClassTarget = None | int | Tensor  # the top class of the clean image, an index, or indices (N,)
 
-NOTHING = PixelSelection(fraction=0.0)  # replaced: the clean image
+CLEAN = PixelSelection(fraction=0.0)  # replaces no pixel
 
 
-def logits_after(
+def logits_for_selections(
     model: Model,
     images: Tensor,
     ranks: Tensor,
@@ -32,38 +33,38 @@ def logits_after(
     sample_ids: Tensor | Sequence[int] | None = None,
     batch_size: int = 64,
 ) -> Tensor:
-    """The logits of each image under each selection of its pixels.
+    """Computes the logits of each image under each selection of its pixels.
 
-    The network runs in eval mode without gradients, and is left exactly as it was. All selections
-    come in the same batches: where nothing is replaced, logits are bit for bit those of the clean
-    image.
+    The network runs in eval mode without gradients, and its state is restored exactly. All
+    selections use the same batches: where no pixel is replaced, logits are bit for bit those of the
+    clean image.
 
     Args:
         model: Returns logits (N, K).
         images: (N, C, H, W) as the network gets them, on its device.
-        ranks: (N, H, W) integers, 0 = most salient: of each image a permutation of 0…H·W − 1, from
+        ranks: (N, H, W) integers, 0 = most salient: for each image a permutation of 0…H·W − 1, from
             ``rank_pixels`` or a ``RankStore``.
-        selections: S of them.
-        replacement: What is put there.
+        selections: S selections.
+        replacement: Replaces the selected pixels.
         sample_ids: (N,) integers, from which noise is drawn; ``None``: the same noise for all.
-        batch_size: The most images that the network gets at once.
+        batch_size: Maximum number of images in one call of the network.
 
     Returns:
         (S, N, K) float64; (S, 0, 1) without images.
 
     Raises:
         TypeError: Images or ranks of another dtype.
-        ValueError: Shapes that do not fit, ranks that are no permutation, a batch_size that is no
-            integer ≥ 1, or a model that does not return logits.
+        ValueError: Shapes that do not fit, ranks that are not a permutation, a batch_size that is
+            not an integer ≥ 1, or a model that does not return logits.
     """
-    ranks = _checked_ranks(ranks, images)
+    ranks = _check_ranks(ranks, images)
     masks = (selection.replaced(ranks) for selection in selections)
-    return logits_without(
+    return logits_for_masks(
         model, images, masks, replacement, sample_ids=sample_ids, batch_size=batch_size
     )
 
 
-def logits_without(
+def logits_for_masks(
     model: Model,
     images: Tensor,
     masks: Iterable[Tensor],
@@ -72,45 +73,31 @@ def logits_without(
     sample_ids: Tensor | Sequence[int] | None = None,
     batch_size: int = 64,
 ) -> Tensor:
-    """The logits of each image under each of S masks; all else as of ``logits_after``.
+    """Computes the logits of each image under each of S masks, like ``logits_for_selections``.
 
     Args:
-        model, images, replacement, sample_ids, batch_size: As of ``logits_after``.
-        masks: S times (N, H, W) bool, True where a pixel is replaced.
+        model, images, replacement, sample_ids, batch_size: See ``logits_for_selections``.
+        masks: S masks (N, H, W) bool, True where a pixel is replaced.
     """
-    ids = _ids(sample_ids, len(images))
-    starts = range(0, len(images), checked_batch_size(batch_size))
+    check_int("batch_size", batch_size, 1)
+    ids = _check_ids(sample_ids, len(images))
     if not len(images):
         empty = torch.zeros(0, 1, dtype=torch.float64, device=images.device)
         return torch.stack([empty for _ in masks])
-    parts = [slice(start, start + batch_size) for start in starts]
-    replaced_by = _Replaced(images, replacement, ids)
-    found = []
+    batches = [slice(start, start + batch_size) for start in range(0, len(images), batch_size)]
+    replaced_images = replacement.bind(images, ids)
+    logits = []
     with isolate_model(model, images, frozen=False), torch.no_grad():
         for mask in masks:
-            outputs = [_logits(model(replaced_by(mask, part)), images[part]) for part in parts]
-            found.append(torch.cat(outputs).double())
-    return torch.stack(found)
+            outputs = [
+                _check_logits(model(replaced_images(mask, rows)), images[rows]) for rows in batches
+            ]
+            logits.append(torch.cat(outputs).double())
+    return torch.stack(logits)
 
 
-class _Replaced:
-    """Images under one mask after the other; what does not depend on the mask is made once."""
-
-    def __init__(self, images: Tensor, replacement: PixelReplacer, ids: Sequence[int]) -> None:
-        self.images, self.replacement, self.ids = images, replacement, ids
-        everywhere = torch.ones_like(images[:, 0], dtype=torch.bool)
-        depends = replacement.depends_on_mask
-        self.baseline = None if depends else replacement(images, everywhere, ids)
-
-    def __call__(self, mask: Tensor, part: slice) -> Tensor:
-        images = self.images[part]
-        if self.baseline is None:
-            return self.replacement(images, mask[part], self.ids[part])
-        return torch.where(mask[part, None], self.baseline[part], images)
-
-
-def classes_of(clean: Tensor, target: ClassTarget) -> Tensor:
-    """The class (N,) that is followed: the target, or the top class of the clean images.
+def resolve_classes(clean: Tensor, target: ClassTarget) -> Tensor:
+    """Returns the class (N,) that is followed: the target, or the top class of the clean images.
 
     Args:
         clean: (N, K) logits of the clean images.
@@ -129,49 +116,40 @@ def classes_of(clean: Tensor, target: ClassTarget) -> Tensor:
     index = torch.as_tensor(target, dtype=torch.int64, device=clean.device).expand(n)
     if ((index < 0) | (index >= k)).any():
         raise ValueError(
-            f"Targets go from {int(index.min())} to {int(index.max())}, but the model has {k} "
+            f"Targets range from {int(index.min())} to {int(index.max())}, but the model has {k} "
             f"outputs, 0…{k - 1}."
         )
     return index
 
 
-def of_classes(values: Tensor, classes: Tensor) -> Tensor:
-    """The values of each image's class: (S, N, K) and (N,) to (N, S)."""
+def gather_class(values: Tensor, classes: Tensor) -> Tensor:
+    """Gathers the value of each image's class: (S, N, K) and (N,) to (N, S)."""
     return values.gather(2, classes.expand(len(values), -1)[..., None])[..., 0].T
 
 
-def two_classes(logits: Tensor) -> Tensor:
-    """A single logit z as logits of two classes, (0, z): absent or present. Others as they are."""
+def expand_single_logit(logits: Tensor) -> Tensor:
+    """Turns a single logit z into those of two classes, (0, z): absent or present."""
     return torch.cat([0 * logits, logits], -1) if logits.shape[-1] == 1 else logits
 
 
-def checked_fractions(fractions: Sequence[float]) -> tuple[float, ...]:
-    """Fractions of the pixels, in 0…1 and in ascending order, at least one of them above 0.
+def check_fractions(fractions: Sequence[float]) -> None:
+    """Checks that fractions of the pixels, in 0…1, are in ascending order and not 0 alone.
 
     Raises:
         ValueError: They are not.
     """
-    values = tuple(PixelSelection(fraction=fraction).fraction for fraction in fractions)
-    ascending = all(a < b for a, b in pairwise(values))
+    values = tuple(fractions)
+    for value in values:
+        check_fraction("each fraction", value)
+    ascending = all(smaller < larger for smaller, larger in pairwise(values))
     if not values or not ascending or values[-1] == 0:
         raise ValueError(
             f"fractions must be shares of the pixels in ascending order, not 0 alone, got {values}."
         )
-    return values
 
 
-def checked_batch_size(batch_size: int) -> int:
-    """The most images that a network gets at once.
-
-    Raises:
-        ValueError: No integer ≥ 1.
-    """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be an integer ≥ 1, got {batch_size!r}.")
-    return batch_size
-
-
-def _checked_ranks(ranks: Tensor, images: Tensor) -> Tensor:
+def _check_ranks(ranks: Tensor, images: Tensor) -> Tensor:
+    """Returns ranks as int64, on the device of the images."""
     if ranks.is_floating_point() or ranks.dtype == torch.bool:
         raise TypeError(
             f"ranks must be integers, 0 = most salient, got {ranks.dtype}. Rank saliency maps "
@@ -187,13 +165,13 @@ def _checked_ranks(ranks: Tensor, images: Tensor) -> Tensor:
     seen = torch.zeros_like(flat, dtype=torch.bool).scatter_(1, flat.clamp(0, pixels - 1), True)
     if not seen.all():
         raise ValueError(
-            f"The ranks of each image must be a permutation of 0…{pixels - 1}. Make them with "
+            f"The ranks of each image must be a permutation of 0…{pixels - 1}. Compute them with "
             "rank_pixels(maps, sample_ids)."
         )
     return flat.view(ranks.shape)
 
 
-def _ids(sample_ids: Tensor | Sequence[int] | None, n: int) -> list[int]:
+def _check_ids(sample_ids: Tensor | Sequence[int] | None, n: int) -> list[int]:
     if sample_ids is None:
         return [0] * n
     ids = [int(i) for i in sample_ids]
@@ -202,7 +180,7 @@ def _ids(sample_ids: Tensor | Sequence[int] | None, n: int) -> list[int]:
     return ids
 
 
-def _logits(output: object, images: Tensor) -> Tensor:
+def _check_logits(output: object, images: Tensor) -> Tensor:
     if not isinstance(output, Tensor) or output.ndim != 2 or len(output) != len(images):
         raise ValueError(
             f"Expected the model to return logits (N, K) with N={len(images)}, but it returned "

@@ -1,20 +1,20 @@
-"""How much a saliency map differs from another of the same sample."""
+"""Saliency drift: the distance between two saliency maps of the same sample."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.metrics.functional.checks import validate_maps
+from fullgrad_lightning.metrics.functional.checks import check_maps
 
 
 def saliency_drift(maps: Tensor, previous: Tensor) -> Tensor:
-    """1 − the Spearman rank correlation of the pixels of two maps.
+    """Returns 1 − the Spearman rank correlation of the pixels of two maps.
 
-    0: they rank all pixels alike; 1: they are unrelated; 2: one is the other upside down. Only the
-    order of the values matters, so that maps of any scale can be compared. Equal values share
-    their mean rank. A map that is constant ranks nothing: the drift is 0 if both are, and 1 if
-    one is. What is not finite counts as 0.
+    It is 0 if both rank all pixels alike, 1 if they are unrelated, and 2 if one reverses the other.
+    Only the order of the values matters, so that maps of any scale can be compared. Equal values
+    share their mean rank. A constant map has no order: the drift is 0 if both are constant, and 1
+    if one is. Values that are not finite count as 0.
 
     Args:
         maps: (N, 1, H, W), real.
@@ -31,7 +31,7 @@ def saliency_drift(maps: Tensor, previous: Tensor) -> Tensor:
         >>> saliency_drift(maps, 10 * maps + 5), saliency_drift(maps, -maps)
         (tensor([0.], dtype=torch.float64), tensor([2.], dtype=torch.float64))
     """
-    validate_maps(maps)
+    check_maps(maps)
     if previous.shape != maps.shape:
         raise ValueError(
             f"previous must be {tuple(maps.shape)} like maps, got {tuple(previous.shape)}. "
@@ -46,14 +46,14 @@ def saliency_drift(maps: Tensor, previous: Tensor) -> Tensor:
 
 
 def _centred_ranks(maps: Tensor) -> Tensor:
-    """Ranks of the pixels of each map minus their mean, ties sharing theirs, (N, P) float64."""
+    """Returns the ranks of the pixels of each map minus their mean, averaged over ties, (N, P)."""
     values = maps.detach().flatten(1).contiguous()
     if values.dtype in (torch.float16, torch.bfloat16):
         values = values.float()
     if values.is_floating_point():
         values = values.nan_to_num(0.0, 0.0, 0.0)
     in_order = values.sort(1).values
-    # How many pixels are smaller, and how many are not larger: the ranks of a tie lie between.
+    # The numbers of pixels that are smaller, and not larger: the ranks of a tie lie between them.
     smaller = torch.searchsorted(in_order, values)
     not_larger = torch.searchsorted(in_order, values, right=True)
     return 0.5 * (smaller + not_larger).double() - values.shape[1] / 2
