@@ -10,16 +10,19 @@ from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import default_loader, find_classes
 from torchvision.transforms import v2
 
-from fullgrad_lightning.datamodules.base import ImageDataModule, integer_option
-from fullgrad_lightning.datamodules.splits import split_options
+from fullgrad_lightning.datamodules.base import ImageDataModule
+from fullgrad_lightning.datamodules.splits import (
+    SPLITS,
+    check_split_sizes,
+    train_val_subsets,
+)
 from fullgrad_lightning.datamodules.transforms import (
     crop_and_flip,
     evaluation_transform,
     training_transform,
 )
-from fullgrad_lightning.datamodules.views import train_and_val
+from fullgrad_lightning.utilities.checks import check_int
 
-SPLITS = ("train", "val", "test")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -71,8 +74,8 @@ class ImageFolderDataModule(ImageDataModule):
         super().__init__(
             batch_size=batch_size, num_workers=num_workers, pin_memory=pin_memory, seed=seed
         )
-        integer_option("size", size, 1)
-        split_options(val_size, train_size)
+        check_int("size", size, 1)
+        check_split_sizes(val_size, train_size)
         self.mean, self.std = tuple(mean), tuple(std)
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError(
@@ -112,7 +115,7 @@ class ImageFolderDataModule(ImageDataModule):
             transform = training_transform(self.mean, self.std, augmentation, self.size)
             train = self._open("train", transform)
             own_val = "val" in splits
-            self.train_set, self.val_set = train_and_val(
+            self.train_set, self.val_set = train_val_subsets(
                 train,
                 evaluation,
                 val_size=0 if own_val else self.val_size,

@@ -6,6 +6,8 @@ from collections import OrderedDict
 
 from torch import nn
 
+from fullgrad_lightning.utilities.checks import check_int
+
 # Channels in multiples of the first layer's; "pool" halves the resolution.
 _LAYERS = (1, "pool", 2, "pool", 4, 4, "pool", 8, 8, "pool", 8, 8, "pool")
 
@@ -36,11 +38,9 @@ def vgg9(num_classes: int = 100, in_channels: int = 3, *, width: int = 64) -> nn
         >>> vgg9(10, 1, width=8)(torch.rand(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """
-    for name, value in (
-        ("num_classes", num_classes), ("in_channels", in_channels), ("width", width),
-    ):  # fmt: skip
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be an integer ≥ 1, got {value!r}.")
+    check_int("num_classes", num_classes, 1)
+    check_int("in_channels", in_channels, 1)
+    check_int("width", width, 1)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     channels, convolutions, pools = in_channels, 0, 0
     for layer in _LAYERS:

@@ -9,12 +9,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from fullgrad_lightning.datamodules.base import ImageDataModule, integer_option
+from fullgrad_lightning.datamodules.base import ImageDataModule
 from fullgrad_lightning.datamodules.shapes.render import paint
 from fullgrad_lightning.datamodules.shapes.scenes import draw_scenes
 from fullgrad_lightning.datamodules.shapes.silhouettes import SILHOUETTES
 from fullgrad_lightning.datamodules.shapes.textures import TEXTURES
 from fullgrad_lightning.datamodules.transforms import evaluation_transform
+from fullgrad_lightning.utilities.checks import check_choice, check_int
 
 ClassBy = Literal["texture", "shape"]
 _CLASSES: dict[str, tuple[str, ...]] = {"texture": tuple(TEXTURES), "shape": tuple(SILHOUETTES)}
@@ -126,12 +127,11 @@ class ShapesDataModule(ImageDataModule):
         super().__init__(
             batch_size=batch_size, num_workers=num_workers, pin_memory=pin_memory, seed=seed
         )
-        integer_option("size", size, 16)
+        check_int("size", size, 16)
         self.sizes = {"train": train_size, "val": val_size, "test": test_size}
         for split, number in self.sizes.items():
-            integer_option(f"{split}_size", number, 1)
-        if class_by not in _CLASSES:
-            raise ValueError(f"class_by must be one of {tuple(_CLASSES)}, got {class_by!r}.")
+            check_int(f"{split}_size", number, 1)
+        check_choice("class_by", class_by, tuple(_CLASSES))
         self.size, self.class_by = size, class_by
         self.class_names = _CLASSES[class_by]
         self.num_classes = len(self.class_names)
