@@ -1,4 +1,4 @@
-"""The paper's VGG with 9 layers, for images of 32×32."""
+"""vgg9: the paper's VGG with 9 layers, for images of 32×32."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LAYERS = (1, "pool", 2, "pool", 4, 4, "pool", 8, 8, "pool", 8, 8, "pool")
 
 
 def vgg9(num_classes: int = 100, in_channels: int = 3, *, width: int = 64) -> nn.Sequential:
-    """VGG with 8 convolutions and 1 linear layer, batch norm after each convolution.
+    """Builds a VGG with 8 convolutions and 1 linear layer, batch norm after each convolution.
 
     conv 64, pool, conv 128, pool, conv 256, conv 256, pool, conv 512, conv 512, pool, conv 512,
     conv 512, pool, mean over space, linear. Convolutions are 3×3 with padding 1 and without bias
@@ -25,7 +25,7 @@ def vgg9(num_classes: int = 100, in_channels: int = 3, *, width: int = 64) -> nn
     Args:
         num_classes: K.
         in_channels: C of the images (N, C, H, W).
-        width: Channels of the first convolution; all others scale with it. 64 is the paper's.
+        width: Channels of the first convolution; all others scale with it. The paper has 64.
 
     Returns:
         A network (N, C, H, W) -> (N, K), its layers named ``conv1``, ``bn1``, ``relu1``, ….
