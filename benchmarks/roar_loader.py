@@ -1,4 +1,4 @@
-"""What masking costs a loader: epochs of images with and without masks, in turn.
+"""The cost of masking in a loader: epochs of images with and without masks, in turn.
 
     python -m benchmarks.roar_loader [--images 10000] [--rounds 7]
 

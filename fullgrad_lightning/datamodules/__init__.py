@@ -1,4 +1,4 @@
-"""Images for training: sets that are drawn, torchvision's own, folders, and those of ROAR."""
+"""Data modules: synthetic shapes, torchvision's image sets, image folders, and ROAR."""
 
 from fullgrad_lightning.datamodules.base import ImageDataModule
 from fullgrad_lightning.datamodules.image_folder import ImageFolderDataModule

@@ -1,86 +1,125 @@
-"""DataLoaders like a user's own, of other data sets."""
+"""Copies of a user's DataLoader with another data set or sampler, all else the same."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.utilities.model_helpers import is_overridden
-from torch.utils.data import BatchSampler, DataLoader, IterableDataset
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Sampler
+
+_WORKER_OPTIONS = (
+    "num_workers", "pin_memory", "timeout", "multiprocessing_context", "prefetch_factor",
+    "in_order", "worker_init_fn",
+)  # fmt: skip
 
 
-def loader_of(base: pl.LightningDataModule, split: str) -> DataLoader[Any] | None:
-    """The loader that a data module has for a split; ``None`` if it has none.
+def split_dataloader(base: pl.LightningDataModule, split: str) -> DataLoader[Any] | None:
+    """Returns the loader that a data module has for a split, ``None`` if it has none.
 
     Args:
-        base: After its ``setup``.
+        base: The data module, set up.
         split: ``"train"``, ``"val"`` or ``"test"``.
 
     Raises:
-        TypeError: Not a single ``DataLoader`` of batches of a map-style data set, or one that does
-            more than a ``DataLoader``.
+        TypeError: As ``check_dataloader``.
     """
     if not is_overridden(f"{split}_dataloader", base):
         return None
-    hook = f"{type(base).__name__}.{split}_dataloader"
-    found = getattr(base, f"{split}_dataloader")()
-    if found is None or found == []:
+    loader = getattr(base, f"{split}_dataloader")()
+    if loader is None or loader == []:
         return None
-    if not isinstance(found, DataLoader):
-        raise TypeError(
-            f"{hook} must return one DataLoader, got a {type(found).__name__}. Of several loaders, "
-            "join the data sets (ConcatDataset), or make a data module for each."
-        )
-    if type(found).__iter__ is not DataLoader.__iter__:
-        raise TypeError(
-            f"{hook} returned a {type(found).__name__}, which iterates in a way of its own that a "
-            "DataLoader of masked samples would not have. Return a torch.utils.data.DataLoader."
-        )
-    if isinstance(found.dataset, IterableDataset) or not hasattr(found.dataset, "__len__"):
-        raise TypeError(
-            f"The {type(found.dataset).__name__} of {hook} has no length and no indices, by which "
-            "a sample is found again. Use a map-style data set (__getitem__ and __len__)."
-        )
-    if found.batch_sampler is None:
-        raise TypeError(f"{hook} loads samples without batches (batch_size=None): set batch_size.")
-    return found
+    return check_dataloader(loader, f"{type(base).__name__}.{split}_dataloader")
 
 
-def rebuilt(loader: DataLoader[Any], dataset: Any) -> DataLoader[Any]:
-    """The same loader of another data set: order, batches, workers and all.
-
-    Its sampler is the very object, so both draw the same order from the same generator.
+def check_dataloader(loader: object, hook: str) -> DataLoader[Any]:
+    """Returns a loader that can be copied.
 
     Args:
-        loader: Not iterated here, so no random number is drawn.
-        dataset: As long as the loader's own.
+        loader: What the hook returned.
+        hook: The method that returned it, for errors.
+
+    Raises:
+        TypeError: Not a single ``DataLoader`` of batches of a map-style data set, or a subclass
+            that iterates in another way.
     """
-    if type(loader.batch_sampler) is BatchSampler:
-        order: dict[str, Any] = {
-            "batch_size": loader.batch_size,
-            "sampler": loader.sampler,
-            "drop_last": loader.drop_last,
-        }
-    else:
-        order = {"batch_sampler": loader.batch_sampler}
+    if not isinstance(loader, DataLoader):
+        raise TypeError(
+            f"{hook} must return one DataLoader, got a {type(loader).__name__}. Of several "
+            "loaders, join the data sets (ConcatDataset), or make a data module for each."
+        )
+    if type(loader).__iter__ is not DataLoader.__iter__:
+        raise TypeError(
+            f"{hook} returned a {type(loader).__name__}, whose own __iter__ would be lost in a "
+            "copy with another data set or sampler. Return a torch.utils.data.DataLoader."
+        )
+    if isinstance(loader.dataset, IterableDataset) or not hasattr(loader.dataset, "__len__"):
+        raise TypeError(
+            f"The {type(loader.dataset).__name__} of {hook} has no length and no indices, so no "
+            "sample can be identified. Use a map-style data set (__getitem__ and __len__)."
+        )
+    if loader.batch_sampler is None:
+        raise TypeError(f"{hook} loads samples without batches (batch_size=None): set batch_size.")
+    return loader
+
+
+def replace_dataset(loader: DataLoader[Any], dataset: Any) -> DataLoader[Any]:
+    """Returns the same loader of another data set: order, batches, workers and all.
+
+    The sampler is the same object, so both loaders draw their order from the same generator.
+
+    Args:
+        loader: A checked loader. It is not iterated, so no random number is drawn.
+        dataset: A data set of the same length.
+    """
+    return _copy(loader, dataset, sampler_of(loader), loader.generator, loader.persistent_workers)
+
+
+def replace_sampler(
+    loader: DataLoader[Any], sampler: Sampler[Any], generator: torch.Generator
+) -> DataLoader[Any]:
+    """Returns the same loader in another order, with workers that live for one epoch.
+
+    Args:
+        loader: A checked loader.
+        sampler: Yields indices, or batches of them, as ``sampler_of(loader)``.
+        generator: The generator that the workers' seeds are drawn from.
+    """
+    return _copy(loader, loader.dataset, sampler, generator, persistent_workers=False)
+
+
+def sampler_of(loader: DataLoader[Any]) -> Any:
+    """Returns a loader's sampler, or a batch sampler of the user's own."""
+    return loader.sampler if _batches_by_itself(loader) else loader.batch_sampler
+
+
+def worker_options(loader: DataLoader[Any]) -> dict[str, Any]:
+    """Returns the arguments of a loader that concern its worker processes."""
+    return {name: getattr(loader, name) for name in _WORKER_OPTIONS}
+
+
+def _copy(
+    loader: DataLoader[Any],
+    dataset: Any,
+    sampler: Any,
+    generator: torch.Generator | None,
+    persistent_workers: bool,
+) -> DataLoader[Any]:
+    order: dict[str, Any] = {"batch_sampler": sampler}
+    if _batches_by_itself(loader):
+        order = {
+            "sampler": sampler, "batch_size": loader.batch_size, "drop_last": loader.drop_last,
+        }  # fmt: skip
     return DataLoader(
         dataset,
         **order,
         collate_fn=loader.collate_fn,
-        worker_init_fn=loader.worker_init_fn,
-        generator=loader.generator,
-        persistent_workers=loader.persistent_workers,
-        **workers(loader),
+        generator=generator,
+        persistent_workers=persistent_workers,
+        **worker_options(loader),
     )
 
 
-def workers(loader: DataLoader[Any]) -> dict[str, Any]:
-    """Arguments of a ``DataLoader`` that say how it loads, not what."""
-    return {
-        "num_workers": loader.num_workers,
-        "pin_memory": loader.pin_memory,
-        "timeout": loader.timeout,
-        "multiprocessing_context": loader.multiprocessing_context,
-        "prefetch_factor": loader.prefetch_factor,
-        "in_order": loader.in_order,
-    }
+def _batches_by_itself(loader: DataLoader[Any]) -> bool:
+    return type(loader.batch_sampler) is BatchSampler

@@ -1,4 +1,4 @@
-"""Folders of images, one sub-folder for each class."""
+"""ImageFolderDataModule: folders of images, one sub-folder for each class."""
 
 from __future__ import annotations
 
@@ -10,28 +10,31 @@ from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import default_loader, find_classes
 from torchvision.transforms import v2
 
-from fullgrad_lightning.datamodules.base import ImageDataModule, integer_option
-from fullgrad_lightning.datamodules.splits import split_options
+from fullgrad_lightning.datamodules.base import ImageDataModule
+from fullgrad_lightning.datamodules.splits import (
+    SPLITS,
+    check_split_sizes,
+    train_val_subsets,
+)
 from fullgrad_lightning.datamodules.transforms import (
     crop_and_flip,
     evaluation_transform,
     training_transform,
 )
-from fullgrad_lightning.datamodules.views import train_and_val
+from fullgrad_lightning.utilities.checks import check_int
 
-SPLITS = ("train", "val", "test")
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class ImageFolderDataModule(ImageDataModule):
-    """Images in ``data_dir/train/<class>/``, and likewise ``val`` and ``test`` where there are any.
+    """Images in ``data_dir/train/<class>/``, ``data_dir/val/<class>/``, ``data_dir/test/<class>/``.
 
     Without ``val/`` the validation images are taken from ``train/``, without augmentation. Without
     all three, ``data_dir/<class>/`` are the training images, and ``predict`` runs over all of them
-    (else over ``test``). To validate or test alone, that folder is enough. Images
+    (else over ``test``). To validate or test, the folder of that split is enough. Images
     are RGB; the shorter side is resized to ``size`` and the middle cut out. Augmentation up to 64
     pixels: moved by up to size / 8 and mirrored; above: a random part (``RandomResizedCrop``) and
-    mirrored. Class names and their number are read off the folder's names, before ``setup`` too.
+    mirrored. Class names are the names of the sub-folders, and available before ``setup``.
 
     Args:
         data_dir: The folder that holds ``train/``, or the classes.
@@ -71,8 +74,8 @@ class ImageFolderDataModule(ImageDataModule):
         super().__init__(
             batch_size=batch_size, num_workers=num_workers, pin_memory=pin_memory, seed=seed
         )
-        integer_option("size", size, 1)
-        split_options(val_size, train_size)
+        check_int("size", size, 1)
+        check_split_sizes(val_size, train_size)
         self.mean, self.std = tuple(mean), tuple(std)
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError(
@@ -89,20 +92,20 @@ class ImageFolderDataModule(ImageDataModule):
         Raises:
             FileNotFoundError: There are none.
         """
-        return self._classes_of(next(iter(self._splits), "train"))
+        return self._class_folders(next(iter(self._splits), "train"))
 
     @property
     def num_classes(self) -> int:  # type: ignore[override]
-        """Their number."""
+        """The number of classes."""
         return len(self.class_names)
 
     def prepare_data(self) -> None:
-        """Checks that the folders are there."""
+        """Checks that the folders exist."""
         for split in self._splits or ("train",):
             self._check_classes(split)
 
     def setup(self, stage: str | None = None) -> None:
-        """Lists the images that the stage needs, once."""
+        """Lists the images of the stage, once."""
         evaluation = evaluation_transform(self.mean, self.std, self.size)
         splits = self._splits
         if stage == "validate" and "val" in splits and self.val_set is None:
@@ -111,15 +114,15 @@ class ImageFolderDataModule(ImageDataModule):
             augmentation = crop_and_flip(self.size) if self.augment else []
             transform = training_transform(self.mean, self.std, augmentation, self.size)
             train = self._open("train", transform)
-            own_val = "val" in splits
-            self.train_set, self.val_set = train_and_val(
+            has_val = "val" in splits
+            self.train_set, self.val_set = train_val_subsets(
                 train,
                 evaluation,
-                val_size=0 if own_val else self.val_size,
+                val_size=0 if has_val else self.val_size,
                 train_size=self.train_size,
                 seed=self.seed,
             )
-            if own_val:
+            if has_val:
                 self.val_set = self._open("val", evaluation)
         tests = stage == "test" or (stage in ("predict", None) and "test" in splits)
         if self.test_set is None and tests:
@@ -131,12 +134,12 @@ class ImageFolderDataModule(ImageDataModule):
 
     @property
     def _splits(self) -> tuple[str, ...]:
-        """Those that have a folder."""
+        """The splits that have a folder."""
         return tuple(split for split in SPLITS if (self.data_dir / split).is_dir())
 
     @property
     def _flat(self) -> bool:
-        """Whether the classes lie in ``data_dir`` itself; not if its sub-folders hold folders."""
+        """True if the classes lie in ``data_dir`` itself; not if its sub-folders hold folders."""
         if self._splits or not self.data_dir.is_dir():
             return False
         classes = sorted(path for path in self.data_dir.iterdir() if path.is_dir())
@@ -145,25 +148,25 @@ class ImageFolderDataModule(ImageDataModule):
     def _folder(self, split: str) -> Path:
         return self.data_dir if split == "train" and self._flat else self.data_dir / split
 
-    def _classes_of(self, split: str) -> tuple[str, ...]:
+    def _class_folders(self, split: str) -> tuple[str, ...]:
         try:
             return tuple(find_classes(self._folder(split))[0])
         except OSError as error:
             raise FileNotFoundError(
                 f"No images in {self._folder(split)}: expected sub-folders, one for each class "
-                f"({error}). ImageFolderDataModule wants data_dir/train/<class>/*.png (or .jpg, …) "
+                f"({error}). ImageFolderDataModule needs data_dir/train/<class>/*.png (or .jpg, …) "
                 f"and, if there are any, data_dir/val and data_dir/test with the same classes; or "
                 f"data_dir/<class>/ alone, of which train and val are made, and predict runs over "
                 f"all. data_dir is {self.data_dir}."
             ) from error
 
     def _check_classes(self, split: str) -> None:
-        own, expected = set(self._classes_of(split)), set(self.class_names)
-        if own != expected:
+        classes, expected = set(self._class_folders(split)), set(self.class_names)
+        if classes != expected:
             raise FileNotFoundError(
                 f"The classes of {self.data_dir / split} are not those of train/: missing are "
-                f"{sorted(expected - own)[:5]}, unknown are {sorted(own - expected)[:5]}. Their "
-                "sub-folders must have the same names, or labels would mean different things."
+                f"{sorted(expected - classes)[:5]}, unknown are {sorted(classes - expected)[:5]}. "
+                "The sub-folders must have the same names, or labels would differ in meaning."
             )
 
     def _open(self, split: str, transform: v2.Compose) -> ImageFolder:
@@ -178,13 +181,13 @@ class ImageFolderDataModule(ImageDataModule):
 
 
 def open_image(path: str) -> Image.Image:
-    """An image file, as RGB.
+    """Reads an image file, as RGB.
 
     Raises:
-        OSError: It cannot be read; names the file.
+        OSError: It cannot be read. The error names the file.
     """
     try:
         image: Image.Image = default_loader(path)
     except OSError as error:
-        raise OSError(f"Cannot read the image {path}: {error}. Mend or remove it.") from error
+        raise OSError(f"Cannot read the image {path}: {error}. Repair or remove it.") from error
     return image

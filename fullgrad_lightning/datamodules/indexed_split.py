@@ -1,4 +1,4 @@
-"""One split of a data module as it is evaluated, whose samples know their row numbers."""
+"""IndexedSplitDataModule: one evaluated split of a data module, with row numbers."""
 
 from __future__ import annotations
 
@@ -9,31 +9,37 @@ import pytorch_lightning as pl
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
-from fullgrad_lightning.datamodules.base import integer_option
-from fullgrad_lightning.datamodules.dataloaders import loader_of
-from fullgrad_lightning.datamodules.roar.dataset_checks import inspect, spread
-from fullgrad_lightning.datamodules.roar.indexed_dataset import IndexedDataset, indexed_loader
-from fullgrad_lightning.datamodules.roar.transform_split import normalization_by, transforms_of
+from fullgrad_lightning.datamodules.dataloaders import split_dataloader
+from fullgrad_lightning.datamodules.indexed_batches import IndexedDataset, indexed_dataloader
+from fullgrad_lightning.datamodules.roar.dataset_checks import fingerprint_samples
+from fullgrad_lightning.datamodules.roar.transform_split import (
+    find_normalization,
+    list_transforms,
+)
+from fullgrad_lightning.utilities.checks import check_choice, check_int
+from fullgrad_lightning.utilities.indices import evenly_spaced_indices
+from fullgrad_lightning.utilities.normalization import Normalization
 
 STAGES = {"val": "validate", "test": "test", "predict": "predict"}
 _REMEDY = " Samples to be explained must be the same every time, and of one size."
 
 
 class IndexedSplitDataModule(pl.LightningDataModule):
-    """The samples of one split of another data module, in order, as batches that know their rows.
+    """The samples of one split of another data module, in order, with row numbers.
 
-    What ``SaliencyPredictor`` with a ``SaliencyWriter`` takes, of data that is evaluated only; a
-    ``ROARDataModule`` does the same for all splits of data that networks are trained on.
+    An ``IndexedDataModule`` for ``SaliencyPredictor`` and ``SaliencyWriter``, of data that is
+    evaluated only; ``ROARDataModule`` is one for all splits of data that networks are trained on.
 
     Args:
-        base: Whose samples.
+        base: Any data module with one ``DataLoader`` of the split, of a map-style data set.
         split: ``"val"``, ``"test"`` or ``"predict"``; base is set up for that alone.
-        samples: How many, evenly spread over the split; ``None``: all. Row i is the i-th of them.
+        samples: Number of samples, evenly spaced over the split; ``None``: all. Row i is the i-th
+            of them.
 
     Raises:
         ValueError: An option out of range; in ``setup``, base has no such data, its images differ
             in size, or a sample is not the same when it is fetched again.
-        TypeError: In ``setup``, a loader of samples without numbers; see ``ROARDataModule``.
+        TypeError: In ``setup``, a loader that cannot be copied; see ``ROARDataModule``.
 
     Examples:
         >>> from fullgrad_lightning.datamodules import ShapesDataModule
@@ -50,10 +56,9 @@ class IndexedSplitDataModule(pl.LightningDataModule):
         self, base: pl.LightningDataModule, split: str = "test", *, samples: int | None = None
     ) -> None:
         super().__init__()
-        if split not in STAGES:
-            raise ValueError(f"split must be one of {tuple(STAGES)}, got {split!r}.")
+        check_choice("split", split, tuple(STAGES))
         if samples is not None:
-            integer_option("samples", samples, 1)
+            check_int("samples", samples, 1)
         self.base, self.split, self.samples = base, split, samples
         self.prepare_data_per_node = base.prepare_data_per_node
         self._rows: list[int] | None = None
@@ -78,22 +83,21 @@ class IndexedSplitDataModule(pl.LightningDataModule):
 
     @property
     def fingerprint(self) -> str:
-        """A hash of their number, and of 64 samples spread over them."""
+        """A hash of their number, and of 64 samples."""
         assert self._samples is not None
         return self._digest.hex()
 
     @property
-    def normalization(self) -> tuple[list[float], list[float]] | None:
-        """Mean and standard deviation by channel: base's own, or of the samples' ``Normalize``."""
-        found = normalization_by(self.base, lambda: transforms_of(self._samples, self.split))
-        return found and (list(map(float, found[0])), list(map(float, found[1])))
+    def normalization(self) -> Normalization | None:
+        """The normalisation of base, or of the one ``Normalize`` among the samples' transforms."""
+        return find_normalization(self.base, lambda: list_transforms(self._samples, self.split))
 
     def prepare_data(self) -> None:
-        """Base's own."""
+        """Prepares base."""
         self.base.prepare_data()
 
     def setup(self, stage: str | None = None) -> None:
-        """Sets base up, once, and looks at samples."""
+        """Sets base up, once, and checks samples."""
         if self._dataset is not None:
             return
         self.base.trainer = self.trainer
@@ -105,22 +109,22 @@ class IndexedSplitDataModule(pl.LightningDataModule):
                     f"There are {len(dataset)} samples in the {self.split} split, fewer than "
                     f"samples={self.samples}."
                 )
-            dataset = Subset(dataset, spread(len(dataset), self.samples))
-        self._shape, self._digest = inspect(self.split, dataset, remedy=_REMEDY)
+            dataset = Subset(dataset, evenly_spaced_indices(len(dataset), self.samples))
+        self._shape, self._digest = fingerprint_samples(self.split, dataset, remedy=_REMEDY)
         self._dataset = dataset
 
     def predict_dataloader(self) -> list[DataLoader[Any]]:
-        """One loader of (rows (N,), batch), in order."""
+        """Returns one loader of ``IndexedBatch``, in order."""
         dataset = IndexedDataset(
             self._samples, self._shape, split=self.split, evaluation=nn.Identity()
         )
         processes = 1 if self.trainer is None else int(self.trainer.world_size)
-        return [indexed_loader(dataset, self._loader(), self._rows, processes)]
+        return [indexed_dataloader(dataset, self._loader(), self._rows, processes)]
 
     def only_rows(self, rows: Mapping[str, Sequence[int]]) -> None:
-        """Lets ``predict_dataloader`` hand out these samples only: those that are still missing."""
-        found = rows.get(self.split)
-        self._rows = None if found is None else [int(row) for row in found]
+        """Restricts ``predict_dataloader`` to these samples, for instance those still missing."""
+        selected = rows.get(self.split)
+        self._rows = None if selected is None else [int(row) for row in selected]
 
     @property
     def _samples(self) -> Any:
@@ -129,7 +133,7 @@ class IndexedSplitDataModule(pl.LightningDataModule):
         return self._dataset
 
     def _loader(self) -> DataLoader[Any]:
-        loader = loader_of(self.base, self.split)
+        loader = split_dataloader(self.base, self.split)
         if loader is None:
             raise ValueError(f"{type(self.base).__name__} has no {self.split}_dataloader.")
         return loader

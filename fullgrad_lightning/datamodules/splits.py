@@ -6,36 +6,44 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from torch.utils.data import Subset
+from torchvision.datasets import VisionDataset
+from torchvision.transforms import v2
+
+from fullgrad_lightning.datamodules.transforms import replace_transform
+from fullgrad_lightning.utilities.checks import is_int
+
+SPLITS = ("train", "val", "test")
 
 
 def balanced_order(labels: Sequence[int] | Tensor, seed: int) -> Tensor:
-    """All indices in an order, any part of which has the classes in near their proportions.
+    """Returns all indices in an order, any part of which nearly has the classes' proportions.
 
     The r-th of the n samples of a class, in random order, stands at (r + ½) / n of the way; so the
     first k hold k · n / N samples of it, give or take one. The global generator is not touched.
 
     Args:
         labels: N class indices.
-        seed: Of the order.
+        seed: The seed of the order.
 
     Returns:
         (N,) int64, a permutation.
     """
-    own = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     classes = torch.as_tensor(labels)
-    place = torch.empty(len(classes), dtype=torch.float64)
+    position = torch.empty(len(classes), dtype=torch.float64)
     for label in classes.unique():
         members = (classes == label).nonzero().flatten()
-        shuffled = members[torch.randperm(len(members), generator=own)]
-        place[shuffled] = (torch.arange(len(members)) + 0.5).double() / len(members)
-    mixed = torch.randperm(len(classes), generator=own)  # who comes first among equals
-    return mixed[place[mixed].argsort(stable=True)]
+        shuffled = members[torch.randperm(len(members), generator=generator)]
+        position[shuffled] = (torch.arange(len(members)) + 0.5).double() / len(members)
+    mixed = torch.randperm(len(classes), generator=generator)  # the order among equal positions
+    return mixed[position[mixed].argsort(stable=True)]
 
 
 def split_off(
     labels: Sequence[int] | Tensor, val_size: int | float, train_size: int | None, seed: int
 ) -> tuple[list[int], list[int]]:
-    """Indices of training and validation samples, in rising order.
+    """Returns indices of training and validation samples, in rising order.
 
     The validation samples do not depend on ``train_size``.
 
@@ -43,40 +51,58 @@ def split_off(
         labels: N class indices.
         val_size: Number of validation samples, 0 for none, or their share (a float).
         train_size: Number of training samples; ``None``: all that are left.
-        seed: Of the split.
+        seed: The seed of the split.
 
     Raises:
         ValueError: There are not enough samples.
     """
     n = len(labels)
-    held_out = round(val_size * n) if isinstance(val_size, float) else val_size
-    left = n - held_out
-    wanted = left if train_size is None else train_size
-    if held_out < (val_size != 0) or not 1 <= wanted <= left:
+    n_val = round(val_size * n) if isinstance(val_size, float) else val_size
+    n_left = n - n_val
+    n_train = n_left if train_size is None else train_size
+    if n_val < (val_size != 0) or not 1 <= n_train <= n_left:
         raise ValueError(
             f"Cannot take val_size={val_size} and train_size={train_size} of {n} training samples: "
-            f"that is {held_out} for validation, of {left} others {wanted} for training, and each "
+            f"that is {n_val} for validation, of {n_left} others {n_train} for training, and each "
             "needs at least one. Change val_size or train_size."
         )
     order = balanced_order(labels, seed)
-    val, train = order[:held_out], order[held_out:][:wanted]
+    val, train = order[:n_val], order[n_val:][:n_train]
     return train.sort().values.tolist(), val.sort().values.tolist()
 
 
-def split_options(val_size: object, train_size: object) -> None:
-    """Checks ``val_size`` and ``train_size`` as far as can be without the data.
+def train_val_subsets(
+    dataset: VisionDataset,
+    evaluation: v2.Compose,
+    *,
+    val_size: int | float,
+    train_size: int | None,
+    seed: int,
+) -> tuple[Subset[object], Subset[object]]:
+    """Returns training and validation subsets of a data set with ``targets``.
+
+    Args:
+        dataset: The training set; its ``transform`` is that of training.
+        evaluation: The transform of the validation subset.
+        val_size, train_size, seed: As in ``split_off``.
+
+    Raises:
+        ValueError: There are not enough samples.
+    """
+    train, val = split_off(dataset.targets, val_size, train_size, seed)
+    return Subset(dataset, train), Subset(replace_transform(dataset, evaluation), val)
+
+
+def check_split_sizes(val_size: object, train_size: object) -> None:
+    """Checks ``val_size`` and ``train_size`` as far as possible without the data.
 
     Raises:
         ValueError: An option out of range.
     """
-    share = isinstance(val_size, float) and 0 < val_size < 1
-    if not share and not _positive(val_size):
+    is_share = isinstance(val_size, float) and 0 < val_size < 1
+    if not is_share and not is_int(val_size, 1):
         raise ValueError(
             f"val_size must be an integer ≥ 1, or a share between 0 and 1, got {val_size!r}."
         )
-    if train_size is not None and not _positive(train_size):
+    if train_size is not None and not is_int(train_size, 1):
         raise ValueError(f"train_size must be an integer ≥ 1 or None, got {train_size!r}.")
-
-
-def _positive(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

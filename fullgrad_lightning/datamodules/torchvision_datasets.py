@@ -11,17 +11,21 @@ from torch.utils.data import Subset
 from torchvision import datasets
 from torchvision.transforms import v2
 
-from fullgrad_lightning.datamodules.base import ImageDataModule, integer_option
-from fullgrad_lightning.datamodules.splits import balanced_order, split_options
+from fullgrad_lightning.datamodules.base import ImageDataModule
+from fullgrad_lightning.datamodules.splits import (
+    balanced_order,
+    check_split_sizes,
+    train_val_subsets,
+)
 from fullgrad_lightning.datamodules.transforms import (
     crop_and_flip,
     evaluation_transform,
     shifted_crop,
     training_transform,
 )
-from fullgrad_lightning.datamodules.views import train_and_val
+from fullgrad_lightning.utilities.checks import check_int
 
-# What torchvision raises on files that are missing, cut short, or of another kind.
+# torchvision raises these on files that are missing, truncated, or of another kind.
 _UNREADABLE = (
     RuntimeError, OSError, EOFError, ValueError, TypeError, LookupError, AssertionError,
     UnpicklingError,
@@ -32,9 +36,9 @@ class TorchvisionDataModule(ImageDataModule):
     """A torchvision image set: train, validation (taken from train, without augmentation) and test.
 
     Args:
-        data_dir: torchvision's ``root``: the folder that holds, or shall hold, the set's own.
-        download: Whether to download what is missing there.
-        augment: Whether training images are augmented, as the class says.
+        data_dir: torchvision's ``root``: the folder that holds, or will hold, the set's folder.
+        download: Whether to download missing files.
+        augment: Whether training images are augmented; the class's docstring describes how.
         val_size: Number of training images kept for validation, or their share (a float).
         train_size: Number of training images used; ``None``: all others. Subsets are seeded and
             keep the proportions of the classes.
@@ -67,26 +71,26 @@ class TorchvisionDataModule(ImageDataModule):
         super().__init__(
             batch_size=batch_size, num_workers=num_workers, pin_memory=pin_memory, seed=seed
         )
-        split_options(val_size, train_size)
+        check_split_sizes(val_size, train_size)
         if test_size is not None:
-            integer_option("test_size", test_size, 1)
+            check_int("test_size", test_size, 1)
         self.data_dir = Path(data_dir).expanduser()
         self.download, self.augment = download, augment
         self.val_size, self.train_size, self.test_size = val_size, train_size, test_size
 
     def prepare_data(self) -> None:
-        """Downloads, if asked to."""
+        """Downloads missing files if ``download=True``."""
         if self.download:
             for train in (True, False):
                 self._open(train, None, download=True)
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads and splits what the stage needs, once."""
+        """Reads and splits the data of the stage, once."""
         evaluation = evaluation_transform(self.mean, self.std)
         if self.train_set is None and stage in ("fit", "validate", None):
             augmentation = self.augmentation if self.augment else []
             transform = training_transform(self.mean, self.std, augmentation)
-            self.train_set, self.val_set = train_and_val(
+            self.train_set, self.val_set = train_val_subsets(
                 self._open(True, transform),
                 evaluation,
                 val_size=self.val_size,
@@ -101,8 +105,8 @@ class TorchvisionDataModule(ImageDataModule):
         assert self.test_size is not None
         if self.test_size > len(test):
             raise ValueError(
-                f"Cannot take test_size={self.test_size} of {len(test)} test images. Ask for fewer,"
-                " or leave it out for all."
+                f"Cannot take test_size={self.test_size} of {len(test)} test images. Use a smaller "
+                "number, or None for all."
             )
         chosen = balanced_order(test.targets, self.seed)[: self.test_size]
         return Subset(test, chosen.sort().values.tolist())
@@ -115,7 +119,7 @@ class TorchvisionDataModule(ImageDataModule):
             remedy = "Remove that folder and try again" if self.download else "Set download=True"
             raise FileNotFoundError(
                 f"Cannot read {name} from data_dir={self.data_dir}: its files are expected in "
-                f"{self.data_dir / self.folder}, and are missing, broken or not to be had "
+                f"{self.data_dir / self.folder}, and are missing, broken or unavailable "
                 f"({type(error).__name__}: {error}). {remedy}, or name another data_dir."
             ) from error
         if len(dataset.data) != len(dataset.targets):

@@ -1,23 +1,29 @@
-"""Transforms: first what is the same every time, then the augmentation, last the normalisation."""
+"""Transforms: first the deterministic steps, then the augmentation, last the normalisation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import copy
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
+from torch.utils.data import ConcatDataset, Dataset
+from torchvision.datasets.vision import StandardTransform
 from torchvision.transforms import v2
+
+Transform: TypeAlias = Callable[..., Any]
 
 
 def evaluation_transform(
     mean: Sequence[float], std: Sequence[float], size: int | None = None
 ) -> v2.Compose:
-    """From a picture to a normalised image (C, H, W) float32, the same every time.
+    """Builds the deterministic transform from a picture to a normalised image (C, H, W) float32.
 
     Args:
         mean: C numbers, of pixels in 0…1.
         std: C numbers.
-        size: H = W. The shorter side is resized to it and the middle cut out; ``None``: as it is.
+        size: H = W. The shorter side is resized to it and the middle cut out; ``None``: no resize.
     """
     return training_transform(mean, std, (), size)
 
@@ -28,10 +34,10 @@ def training_transform(
     augmentation: Sequence[nn.Module],
     size: int | None = None,
 ) -> v2.Compose:
-    """As ``evaluation_transform``, with an augmentation before the normalisation.
+    """Builds ``evaluation_transform`` with an augmentation before the normalisation.
 
-    The part before the augmentation is that of the evaluation: what is found on the image of an
-    evaluation, a mask for instance, lies in the same place here.
+    The steps before the augmentation are those of the evaluation, so a mask of an evaluated image
+    fits the same pixels here.
     """
     resize = [] if size is None else [v2.Resize(size), v2.CenterCrop(size)]
     return v2.Compose(
@@ -46,16 +52,38 @@ def training_transform(
 
 
 def shifted_crop(size: int, padding: int) -> v2.RandomCrop:
-    """The image, moved by up to ``padding`` pixels; what comes in is black."""
+    """Builds a random shift by up to ``padding`` pixels; pixels from outside are black."""
     return v2.RandomCrop(size, padding=padding)
 
 
 def crop_and_flip(size: int) -> list[nn.Module]:
-    """The usual augmentation of photographs.
+    """Builds the usual augmentation of photographs.
 
     Up to 64 pixels: moved by up to 1/8 of the side. Larger: a part of 8 to 100 % of the area,
     enlarged. Mirrored half of the time.
     """
-    small = size <= 64
-    crop = shifted_crop(size, size // 8) if small else v2.RandomResizedCrop(size)
+    is_small = size <= 64
+    crop = shifted_crop(size, size // 8) if is_small else v2.RandomResizedCrop(size)
     return [crop, v2.RandomHorizontalFlip()]
+
+
+def replace_transform(dataset: Any, transform: Transform) -> Any:
+    """Returns a copy of a data set with another transform; it shares the samples' memory.
+
+    Data sets below a ``Subset``, ``ConcatDataset`` or any other wrapper with ``.dataset`` are
+    copied too: the original, which other splits may share, is not changed.
+
+    Args:
+        dataset: Map-style data set.
+        transform: Replaces the ``transform`` of all data sets that have one.
+    """
+    view = copy(dataset)
+    if hasattr(dataset, "transform"):
+        view.transform = transform
+        if isinstance(getattr(dataset, "transforms", None), StandardTransform):
+            view.transforms = StandardTransform(transform, dataset.transforms.target_transform)
+    elif isinstance(dataset, ConcatDataset):
+        view.datasets = [replace_transform(part, transform) for part in dataset.datasets]
+    elif isinstance(getattr(dataset, "dataset", None), Dataset):
+        view.dataset = replace_transform(dataset.dataset, transform)
+    return view

@@ -1,4 +1,4 @@
-"""Networks to explain, and a LightningModule that trains them."""
+"""Networks by name, and the LightningModules that train and explain them."""
 
 from fullgrad_lightning.models.classifier import ImageClassifier
 from fullgrad_lightning.models.factory import build_model, model_names

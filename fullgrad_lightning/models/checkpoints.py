@@ -1,4 +1,4 @@
-"""The weights of a network: loaded from a checkpoint, and told apart by a hash."""
+"""Weights of a network: loading from a checkpoint, and a hash."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def load_weights(model: nn.Module, checkpoint: str) -> None:
     """Loads a Lightning checkpoint, or a plain ``state_dict``, into a network of the same kind.
 
     Args:
-        model: What was saved: of a Lightning checkpoint, the LightningModule.
+        model: The module that was saved; for a Lightning checkpoint, the LightningModule.
         checkpoint: Path of a file that ``torch.save`` or a Trainer wrote.
 
     Raises:
@@ -28,18 +28,18 @@ def load_weights(model: nn.Module, checkpoint: str) -> None:
         raise FileNotFoundError(f"There is no checkpoint {checkpoint}. Is the path right?")
     if not _is_saved_by_torch(checkpoint):
         raise ValueError(
-            f"{checkpoint} is no checkpoint: torch.save did not write it. Give a Lightning "
+            f"{checkpoint} is not a checkpoint: torch.save did not write it. Pass a Lightning "
             "checkpoint or a file of torch.save(model.state_dict(), path)."
         )
     try:
-        found = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        content = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{checkpoint} holds objects that could run code when they are loaded, so it was not. "
             "Load it where you trust it, and save the state_dict alone: "
             "torch.save(model.state_dict(), path)."
         ) from error
-    weights = found.get("state_dict", found) if isinstance(found, dict) else found
+    weights = content.get("state_dict", content) if isinstance(content, dict) else content
     if not isinstance(weights, dict) or not all(isinstance(name, str) for name in weights):
         raise ValueError(
             f"{checkpoint} should hold a state_dict, by itself or as the entry 'state_dict' of a "
@@ -52,9 +52,9 @@ def load_weights(model: nn.Module, checkpoint: str) -> None:
 
 
 def weights_hash(model: nn.Module) -> str:
-    """SHA-256 over name, dtype, shape and bytes of every entry of the ``state_dict``, in hex.
+    """Returns the SHA-256 of name, dtype, shape and bytes of all ``state_dict`` entries, in hex.
 
-    The same on every device; entries that are no tensors (extra state) count by their ``repr``.
+    It is the same on every device; entries other than tensors (extra state) count by ``repr``.
 
     Examples:
         >>> a, b = nn.Linear(2, 2), nn.Linear(2, 2)
@@ -77,39 +77,39 @@ def weights_hash(model: nn.Module) -> str:
 
 
 def _is_saved_by_torch(checkpoint: str) -> bool:
-    """A zip file, or a pickle as torch wrote them before 1.6."""
+    """Returns whether it is a zip file, or a pickle as torch wrote them before 1.6."""
     with open(checkpoint, "rb") as file:
         return zipfile.is_zipfile(file) or (file.seek(0) == 0 and file.read(1) == b"\x80")
 
 
 def _misfit(model: nn.Module, weights: dict[str, Any]) -> str:
-    """Names a few of the entries that do not fit: there may be hundreds."""
-    own = model.state_dict()
-    both = [name for name in own if name in weights]
-    sizes = {name: tuple(getattr(weights[name], "shape", ())) for name in both}
-    lists = {
-        "missing are": [name for name in own if name not in weights],
-        "unknown are": [name for name in weights if name not in own],
+    """Describes a few of the entries that do not fit: there may be hundreds."""
+    expected = model.state_dict()
+    common = [name for name in expected if name in weights]
+    shapes = {name: tuple(getattr(weights[name], "shape", ())) for name in common}
+    groups = {
+        "missing are": [name for name in expected if name not in weights],
+        "unknown are": [name for name in weights if name not in expected],
         "of another shape are": [
-            f"{name} {sizes[name]} for {tuple(own[name].shape)}"
-            for name in both
-            if isinstance(own[name], Tensor) and sizes[name] != own[name].shape
+            f"{name} {shapes[name]} for {tuple(expected[name].shape)}"
+            for name in common
+            if isinstance(expected[name], Tensor) and shapes[name] != expected[name].shape
         ],
     }
-    told = "; ".join(f"{what} {_some(names)}" for what, names in lists.items() if names)
+    differences = "; ".join(f"{title} {_first(names)}" for title, names in groups.items() if names)
     text = (
-        f"do not fit {type(model).__name__}: {told}. Make the model with the class and the options "
-        "that it was trained with."
+        f"do not fit {type(model).__name__}: {differences}. Build the model with the class and the "
+        "options that it was trained with."
     )
-    first, *others = {name.partition(".")[0] for name in weights} or {""}
-    if not others and not both:
+    prefix, *others = {name.partition(".")[0] for name in weights} or {""}
+    if not others and not common:
         text += (
-            f" All entries begin with {first + '.'!r}: they are of a module that holds the "
-            f"network as {first!r}; name that module's class."
+            f" All entries begin with {prefix + '.'!r}: they are of a module that holds the "
+            f"network as {prefix!r}; name that module's class."
         )
     return text
 
 
-def _some(names: list[str]) -> str:
-    rest = len(names) - 3
-    return ", ".join(names[:3]) + (f" and {rest} more" if rest > 0 else "")
+def _first(names: list[str], count: int = 3) -> str:
+    more = len(names) - count
+    return ", ".join(names[:count]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""A LightningModule that trains any classifier of images."""
+"""ImageClassifier: a LightningModule that trains any classifier of images."""
 
 from __future__ import annotations
 
@@ -10,43 +10,43 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torchmetrics.classification import MulticlassAccuracy
 
-from fullgrad_lightning.models.batches import images_alone, images_and_labels
 from fullgrad_lightning.models.factory import build_model
 from fullgrad_lightning.models.optimizers import (
     OptimizerName,
     ScheduleName,
     build_optimizer,
     build_schedule,
-    validate_optimization,
+    check_optimization,
 )
+from fullgrad_lightning.utilities.samples import require_images, require_images_and_labels
 
 
 class ImageClassifier(pl.LightningModule):
     """Trains a network of torchvision, or ``vgg9``, by cross-entropy.
 
-    Batches are ``(images, labels, …)``, named tuples of that order, or dicts with ``"image"`` and
-    ``"label"``; images (N, C, H, W), labels (N,) int64.
+    Batches are ``(images, labels, …)``, or dicts, named tuples or dataclasses with entries such as
+    ``image`` and ``label``; images (N, C, H, W), labels (N,) int64.
 
     | logged | when | what |
     |---|---|---|
-    | ``train/loss`` | each step | cross-entropy, smoothed if asked for |
+    | ``train/loss`` | each step | cross-entropy, with ``label_smoothing`` |
     | ``val/loss``, ``test/loss`` | each epoch | cross-entropy, not smoothed |
-    | ``val/accuracy``, ``test/accuracy`` | each epoch | share of right answers, 0…1 |
+    | ``val/accuracy``, ``test/accuracy`` | each epoch | share of correct predictions, 0…1 |
 
     Args:
         model: ``"vgg9"`` or the name of a torchvision classifier, as ``"resnet18"``.
         num_classes: K.
         in_channels: C; other than 3, torchvision's first convolution is replaced.
-        weights: A name of torchvision's weights, as ``"DEFAULT"``; ``None``: random. Checkpoints
-            do not ask for it again.
-        model_options: For the network, as ``{"width": 16}`` for vgg9.
+        weights: A name of torchvision's weights, as ``"DEFAULT"``; ``None``: random. Loading a
+            checkpoint does not need them.
+        model_options: Options of the network, as ``{"width": 16}`` for vgg9.
         optimizer: ``"sgd"`` (Nesterov's momentum) or ``"adamw"``.
-        lr: Learning rate, at its highest.
-        momentum: Of SGD; β₁ of AdamW.
-        weight_decay: On all parameters.
+        lr: The highest learning rate.
+        momentum: The momentum of SGD, or β₁ of AdamW.
+        weight_decay: The weight decay of all parameters.
         schedule: ``"cosine"``, ``"onecycle"`` (both step by step, to the end of the training) or
             ``"none"``.
-        label_smoothing: 0…1, of the training loss.
+        label_smoothing: The label smoothing of the training loss, 0…1.
 
     Raises:
         ValueError: An option that does not exist or is out of range; when training starts, a
@@ -76,25 +76,23 @@ class ImageClassifier(pl.LightningModule):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        validate_optimization(
-            optimizer, schedule, lr=lr, momentum=momentum, weight_decay=weight_decay
-        )
+        check_optimization(optimizer, schedule, lr=lr, momentum=momentum, weight_decay=weight_decay)
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing must be ≥ 0 and < 1, got {label_smoothing!r}.")
         self.save_hyperparameters()
         self.network = build_model(model, num_classes, in_channels, weights, model_options)
-        self.accuracies = nn.ModuleDict()  # one for each loader: they must not be mixed
+        self.accuracies = nn.ModuleDict()  # one for each stage and loader
         for stage in ("val", "test"):
             self._accuracy(f"{stage}_0")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Logits (N, K) of images (N, C, H, W)."""
+        """Returns logits (N, K) of images (N, C, H, W)."""
         logits: Tensor = self.network(x)
         return logits
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """The loss of a batch, to be minimised."""
-        images, labels = images_and_labels(batch)
+        """Returns the loss of a batch."""
+        images, labels = require_images_and_labels(batch)
         smoothing: float = self.hparams["label_smoothing"]
         loss = cross_entropy(self(images), labels, label_smoothing=smoothing)
         self.log("train/loss", loss, batch_size=len(labels))
@@ -109,12 +107,12 @@ class ImageClassifier(pl.LightningModule):
         self._evaluate("test", batch, dataloader_idx)
 
     def predict_step(self, batch: Any, batch_idx: int, dataloader_idx: int = 0) -> Tensor:
-        """Logits (N, K); a batch may be images alone."""
-        logits: Tensor = self(images_alone(batch))
+        """Returns logits (N, K); a batch may be images alone."""
+        logits: Tensor = self(require_images(batch))
         return logits
 
     def _evaluate(self, stage: str, batch: Any, dataloader_idx: int) -> None:
-        images, labels = images_and_labels(batch)
+        images, labels = require_images_and_labels(batch)
         logits = self(images)
         accuracy = self._accuracy(name := f"{stage}_{dataloader_idx}")
         accuracy.update(logits, labels)
@@ -136,7 +134,7 @@ class ImageClassifier(pl.LightningModule):
         return accuracy
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """The optimizer and its schedule, as long as the training."""
+        """Builds the optimizer and a schedule as long as the training."""
         options = self.hparams
         optimizer = build_optimizer(
             options["optimizer"],
@@ -150,7 +148,7 @@ class ImageClassifier(pl.LightningModule):
         steps = self.trainer.estimated_stepping_batches
         if steps == float("inf"):
             raise ValueError(
-                f"schedule={options['schedule']!r} needs to know how long the training is: set "
+                f"schedule={options['schedule']!r} needs the length of the training: set "
                 'max_epochs or max_steps of the Trainer, or schedule="none".'
             )
         schedule = build_schedule(options["schedule"], optimizer, int(steps))
@@ -161,7 +159,7 @@ class ImageClassifier(pl.LightningModule):
         }
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Has the checkpoint rebuild the network without downloading what it brings itself."""
+        """Removes the option ``weights``: loading the checkpoint must not download them again."""
         options = {**checkpoint["hyper_parameters"], "weights": None}
         if getattr(self.network, "transform_input", False):  # torchvision: set by weights alone
             options["model_options"] = {**(options["model_options"] or {}), "transform_input": True}

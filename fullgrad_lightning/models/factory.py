@@ -10,10 +10,11 @@ import torchvision
 from torch import nn
 
 from fullgrad_lightning.models.vgg9 import vgg9
+from fullgrad_lightning.utilities.checks import check_int
 
 
 def model_names() -> tuple[str, ...]:
-    """The names that ``build_model`` knows."""
+    """Returns the names that ``build_model`` accepts."""
     return ("vgg9", *torchvision.models.list_models(module=torchvision.models))
 
 
@@ -24,7 +25,7 @@ def build_model(
     weights: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> nn.Module:
-    """A classifier (N, C, H, W) -> (N, K).
+    """Builds a classifier (N, C, H, W) -> (N, K).
 
     Args:
         name: One of ``model_names()``.
@@ -33,7 +34,7 @@ def build_model(
         weights: A name of torchvision's weights, as ``"DEFAULT"`` or ``"IMAGENET1K_V1"``,
             downloaded unless torch's cache has them; ``None``: random. The last layer is replaced
             by a new one where they have another number of classes.
-        options: For the network itself, as ``{"width": 16}`` for vgg9 or ``{"image_size": 32}`` for
+        options: Options of the network, as ``{"width": 16}`` for vgg9 or ``{"image_size": 32}`` for
             a vision transformer.
 
     Raises:
@@ -47,9 +48,8 @@ def build_model(
             f"No model {name!r}.{hint} There are vgg9 and the classifiers of torchvision: "
             f"{', '.join(model_names())}."
         )
-    for what, value in (("num_classes", num_classes), ("in_channels", in_channels)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{what} must be an integer ≥ 1, got {value!r}.")
+    check_int("num_classes", num_classes, 1)
+    check_int("in_channels", in_channels, 1)
     options = dict(options or {})
     if name == "vgg9":
         if weights is not None:
@@ -62,33 +62,33 @@ def build_model(
     if in_channels != 3:
         _replace(network, nn.Conv2d, "in_channels", in_channels)
         if hasattr(network, "transform_input"):
-            network.transform_input = False  # type: ignore[assignment]  # it wants RGB
+            network.transform_input = False  # type: ignore[assignment]  # of RGB
     return network
 
 
 def _untrained(name: str, num_classes: int, options: dict[str, Any]) -> nn.Module:
     if name in ("googlenet", "inception_v3"):
-        # Their further heads would make the output in training another than that in evaluation;
-        # the initialisation is said outright, or they warn.
+        # Auxiliary heads would make the output in training another than that in evaluation; without
+        # an explicit init_weights these networks warn.
         options = {"aux_logits": False, "init_weights": True, **options}
     network: nn.Module = torchvision.models.get_model(name, num_classes=num_classes, **options)
     return network
 
 
 def _trained(name: str, num_classes: int, weights: str, options: dict[str, Any]) -> nn.Module:
-    known = torchvision.models.get_model_weights(name)
-    member = weights.removeprefix(known.__name__ + ".")
-    if member not in known.__members__:
+    choices = torchvision.models.get_model_weights(name)
+    member = weights.removeprefix(choices.__name__ + ".")
+    if member not in choices.__members__:
         raise ValueError(
-            f"{name} has no weights {weights!r}; it has {', '.join(known.__members__)}."
+            f"{name} has no weights {weights!r}; it has {', '.join(choices.__members__)}."
         )
-    network: nn.Module = torchvision.models.get_model(name, weights=known[member], **options)
+    network: nn.Module = torchvision.models.get_model(name, weights=choices[member], **options)
     if name in ("googlenet", "inception_v3"):
         network.aux_logits = False  # type: ignore[assignment]
         for head in ("aux1", "aux2", "AuxLogits"):
             if hasattr(network, head):
                 setattr(network, head, None)
-    if len(known[member].meta["categories"]) != num_classes:
+    if len(choices[member].meta["categories"]) != num_classes:
         last = [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)][-1]
         attribute = "out_features" if isinstance(last, nn.Linear) else "out_channels"
         _replace(network, type(last), attribute, num_classes, last=True)
@@ -98,7 +98,7 @@ def _trained(name: str, num_classes: int, weights: str, options: dict[str, Any])
 def _replace(
     network: nn.Module, kind: type[nn.Module], attribute: str, value: int, last: bool = False
 ) -> None:
-    """Replaces the first or last layer of a kind by a new one, all but one size the same."""
+    """Replaces the first or last layer of a kind by a new one with one other size."""
     names = [n for n, m in network.named_modules() if isinstance(m, kind)]
     name = names[-1 if last else 0]
     old = network.get_submodule(name)

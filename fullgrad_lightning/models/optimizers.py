@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from math import inf
+from typing import Literal, get_args
 
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR
+
+from fullgrad_lightning.utilities.checks import check_choice
 
 OptimizerName = Literal["sgd", "adamw"]
 ScheduleName = Literal["cosine", "onecycle", "none"]
@@ -21,14 +24,14 @@ def build_optimizer(
     momentum: float,
     weight_decay: float,
 ) -> Optimizer:
-    """``"sgd"`` with Nesterov's momentum (plain if that is 0), or ``"adamw"``.
+    """Builds an optimizer.
 
     Args:
-        name: Which.
-        parameters: What it optimises.
-        lr: Learning rate.
-        momentum: Of SGD; AdamW has β₁ = momentum, β₂ = 0.999.
-        weight_decay: On all parameters.
+        name: ``"sgd"`` with Nesterov's momentum (plain if that is 0), or ``"adamw"``.
+        parameters: The parameters to optimise.
+        lr: The learning rate.
+        momentum: The momentum of SGD; AdamW has β₁ = momentum, β₂ = 0.999.
+        weight_decay: The weight decay of all parameters.
     """
     if name == "adamw":
         return AdamW(parameters, lr, betas=(momentum, 0.999), weight_decay=weight_decay)
@@ -36,12 +39,12 @@ def build_optimizer(
 
 
 def build_schedule(name: ScheduleName, optimizer: Optimizer, steps: int) -> LRScheduler | None:
-    """A schedule over the whole training, stepped after each optimizer step.
+    """Builds a schedule over the whole training, stepped after each optimizer step.
 
     Args:
         name: ``"cosine"``: from the learning rate down to 0. ``"onecycle"``: up from 1/25 of it for
             the first 30 % of the steps, then down to 0 (Smith & Topin 2019). ``"none"``.
-        optimizer: Whose learning rate is set.
+        optimizer: The optimizer whose learning rate is set.
         steps: Number of optimizer steps.
     """
     if name == "cosine":
@@ -52,26 +55,20 @@ def build_schedule(name: ScheduleName, optimizer: Optimizer, steps: int) -> LRSc
     return None
 
 
-def validate_optimization(
+def check_optimization(
     optimizer: str, schedule: str, *, lr: float, momentum: float, weight_decay: float
 ) -> None:
-    """Checks the options of the two above.
+    """Checks the options of ``build_optimizer`` and ``build_schedule``.
 
     Raises:
         ValueError: An option that does not exist or is out of range.
     """
-    for option, came, allowed in (
-        ("optimizer", optimizer, ("sgd", "adamw")),
-        ("schedule", schedule, ("cosine", "onecycle", "none")),
+    check_choice("optimizer", optimizer, get_args(OptimizerName))
+    check_choice("schedule", schedule, get_args(ScheduleName))
+    for option, is_valid, value, bounds in (
+        ("lr", 0 < lr < inf, lr, "> 0 and finite"),
+        ("momentum", 0 <= momentum < 1, momentum, "≥ 0 and < 1"),
+        ("weight_decay", 0 <= weight_decay < inf, weight_decay, "≥ 0 and finite"),
     ):
-        if came not in allowed:
-            raise ValueError(f"{option} must be one of {allowed}, got {came!r}.")
-    for option, number, low, high in (
-        ("lr", lr, 0.0, float("inf")),
-        ("momentum", momentum, 0.0, 1.0),
-        ("weight_decay", weight_decay, 0.0, float("inf")),
-    ):
-        if not low <= number < high or (option == "lr" and number == 0):
-            bound = "> 0" if option == "lr" else f"≥ {low:g}"
-            below = "finite" if high == float("inf") else f"< {high:g}"
-            raise ValueError(f"{option} must be {bound} and {below}, got {number!r}.")
+        if not is_valid:
+            raise ValueError(f"{option} must be {bounds}, got {value!r}.")

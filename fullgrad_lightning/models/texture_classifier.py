@@ -1,4 +1,4 @@
-"""The network of the demo, as small as textures on 32×32 images allow."""
+"""TextureClassifier: the network of the demo, as small as textures on 32×32 images allow."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ LEARNING_RATE = 4e-3
 class TextureClassifier(pl.LightningModule):
     """Four convolutions and the maximum over space: (N, 3, H, W) -> (N, K).
 
-    The maximum has the network look for the one place that shows a class best, so that what it
-    looks at says something about where the object is. With the mean over space, every place adds
-    to the logits, the background too.
+    With the maximum, a class is decided by the position with the strongest evidence, so saliency
+    maps can be compared with the position of the object. With the mean, every position adds to the
+    logits, the background too.
 
     Args:
         num_classes: K.

@@ -1,4 +1,4 @@
-"""The paper's VGG with 9 layers, for images of 32×32."""
+"""vgg9: the paper's VGG with 9 layers, for images of 32×32."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from collections import OrderedDict
 
 from torch import nn
 
+from fullgrad_lightning.utilities.checks import check_int
+
 # Channels in multiples of the first layer's; "pool" halves the resolution.
 _LAYERS = (1, "pool", 2, "pool", 4, 4, "pool", 8, 8, "pool", 8, 8, "pool")
 
 
 def vgg9(num_classes: int = 100, in_channels: int = 3, *, width: int = 64) -> nn.Sequential:
-    """VGG with 8 convolutions and 1 linear layer, batch norm after each convolution.
+    """Builds a VGG with 8 convolutions and 1 linear layer, batch norm after each convolution.
 
     conv 64, pool, conv 128, pool, conv 256, conv 256, pool, conv 512, conv 512, pool, conv 512,
     conv 512, pool, mean over space, linear. Convolutions are 3×3 with padding 1 and without bias
@@ -23,7 +25,7 @@ def vgg9(num_classes: int = 100, in_channels: int = 3, *, width: int = 64) -> nn
     Args:
         num_classes: K.
         in_channels: C of the images (N, C, H, W).
-        width: Channels of the first convolution; all others scale with it. 64 is the paper's.
+        width: Channels of the first convolution; all others scale with it. The paper has 64.
 
     Returns:
         A network (N, C, H, W) -> (N, K), its layers named ``conv1``, ``bn1``, ``relu1``, ….
@@ -36,11 +38,9 @@ def vgg9(num_classes: int = 100, in_channels: int = 3, *, width: int = 64) -> nn
         >>> vgg9(10, 1, width=8)(torch.rand(2, 1, 28, 28)).shape
         torch.Size([2, 10])
     """
-    for name, value in (
-        ("num_classes", num_classes), ("in_channels", in_channels), ("width", width),
-    ):  # fmt: skip
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be an integer ≥ 1, got {value!r}.")
+    check_int("num_classes", num_classes, 1)
+    check_int("in_channels", in_channels, 1)
+    check_int("width", width, 1)
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     channels, convolutions, pools = in_channels, 0, 0
     for layer in _LAYERS:

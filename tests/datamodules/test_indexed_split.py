@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from fullgrad_lightning.datamodules import ImageFolderDataModule, ShapesDataModule
 from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
+from fullgrad_lightning.utilities.normalization import Normalization
 from tests.datamodules.fakes import write_folder
 
 
@@ -73,12 +74,12 @@ def test_only_rows_that_are_missing() -> None:
 
 def test_the_normalisation_is_bases_or_its_transforms(tmp_path: Path) -> None:
     base = shapes()
-    assert ready(base).normalization == (list(base.mean), list(base.std))
+    assert ready(base).normalization == Normalization(base.mean, base.std)
     write_folder(tmp_path, "test", n=3)
     folder = ImageFolderDataModule(tmp_path, 16, mean=(0.1, 0.2, 0.3), std=(1, 2, 3))
     found = ready(folder)
     del folder.mean, folder.std
-    assert found.normalization == ([0.1, 0.2, 0.3], [1.0, 2.0, 3.0])
+    assert found.normalization == Normalization((0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
     assert ready(Own(lambda i: torch.full((1, 4, 4), float(i)))).normalization is None
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from fullgrad_lightning.datamodules.splits import balanced_order, split_off, split_options
+from fullgrad_lightning.datamodules.splits import balanced_order, check_split_sizes, split_off
 
 LABELS = [0] * 500 + [1] * 300 + [2] * 200
 
@@ -72,10 +72,10 @@ def test_too_few_samples(val_size: Any, train_size: Any, message: str) -> None:
 @pytest.mark.parametrize("val_size", [0, -1, 0.0, 1.0, 1.5, True, "all", None])
 def test_bad_validation_sizes(val_size: object) -> None:
     with pytest.raises(ValueError, match="val_size must be an integer ≥ 1, or a share"):
-        split_options(val_size, None)
+        check_split_sizes(val_size, None)
 
 
 @pytest.mark.parametrize("train_size", [0, 0.5, False, "all"])
 def test_bad_training_sizes(train_size: object) -> None:
     with pytest.raises(ValueError, match="train_size must be an integer ≥ 1 or None"):
-        split_options(0.5, train_size)
+        check_split_sizes(0.5, train_size)

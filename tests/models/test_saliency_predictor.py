@@ -164,9 +164,9 @@ def test_options_are_checked_at_the_door(options: Any, error: Any, message: str)
 @pytest.mark.parametrize(
     ("target", "batch", "message"),
     [
-        ("predicted", data(2)[:], r"row numbers \(N,\), batch\).*got tuple"),
-        ("predicted", torch.zeros(2, 3, 8, 8), "got Tensor"),
-        ("label", (torch.arange(2), data(2)[:][0]), r"must be \(images, labels"),
+        ("predicted", data(2)[:], r"row numbers \(N,\), batch\).*got tuple\(tensor"),
+        ("predicted", torch.zeros(2, 3, 8, 8), r"got tensor \(2, 3, 8, 8\) of float32"),
+        ("label", (torch.arange(2), data(2)[:][0]), "needs class indices"),
     ],
 )
 def test_batches_of_another_kind(target: Any, batch: Any, message: str) -> None:

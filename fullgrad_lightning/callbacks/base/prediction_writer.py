@@ -41,7 +41,7 @@ class ResumablePredictionWriter(BasePredictionWriter, ABC):
         self._splits: Sequence[str] = ()
 
     @abstractmethod
-    def open_store(self, trainer: pl.Trainer, module: Any, data: Any) -> ResultStore:
+    def open_store(self, trainer: pl.Trainer, module: Any, data: IndexedDataModule) -> ResultStore:
         """Creates or opens the store; raises ``StoreMismatch`` if it was made from other data."""
 
     @abstractmethod

@@ -4,31 +4,51 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fullgrad_lightning.datamodules.roar.dataset_checks import check_shape, fetch
-from fullgrad_lightning.datamodules.roar.items import image_of, stacked
+from fullgrad_lightning.datamodules.roar.dataset_checks import check_shape, fetch_samples
+from fullgrad_lightning.datamodules.roar.prepared_datasets import PreparedSplits
+from fullgrad_lightning.datamodules.roar.sample_images import get_image, stack_images
 from fullgrad_lightning.utilities.files import atomic_write
 
 BATCH = 256
 
 
-def channel_mean(view: Any, shape: tuple[int, int, int], *, num_workers: int = 0) -> Tensor:
-    """The mean over all pixels of all images.
+def load_channel_mean(
+    images: PreparedSplits, folder: Path, *, num_workers: int, trainer: pl.Trainer | None
+) -> Tensor:
+    """Returns the mean of each channel over the prepared training images, computed once per store.
 
     Args:
-        view: Hands out samples with images (C, H, W), without augmentation.
-        shape: That (C, H, W).
-        num_workers: Processes that load.
+        images: All splits.
+        folder: The store's folder, where ``channel_mean.json`` keeps the mean.
+        num_workers: Number of processes that load.
+        trainer: If any: the first of its processes computes for all. All must call this together.
 
     Returns:
         (C,) float64, in the units of the images: 0…1, or 0…255 for PIL images and uint8.
     """
+    path = folder / "channel_mean.json"
+    if trainer is not None and not trainer.is_global_zero:
+        trainer.strategy.barrier("channel_mean")
+    mean = _read(path, images.fingerprint)
+    if mean is None:
+        mean = _channel_mean(images.views["train"], images.shape, num_workers)
+        with suppress(PermissionError):  # another user's store: the mean is computed each time
+            _write(path, images.fingerprint, mean)
+    if trainer is not None and trainer.is_global_zero:
+        trainer.strategy.barrier("channel_mean")
+    return mean
+
+
+def _channel_mean(view: Any, shape: tuple[int, int, int], num_workers: int) -> Tensor:
     sums = DataLoader(
         _ChannelSums(view, shape),
         batch_size=BATCH,
@@ -43,24 +63,22 @@ def channel_mean(view: Any, shape: tuple[int, int, int], *, num_workers: int = 0
     return total / (len(view) * height * width)
 
 
-def read_mean(path: Path, fingerprint: str) -> Tensor | None:
-    """The mean that was kept for data of this fingerprint; ``None`` if there is none."""
+def _read(path: Path, fingerprint: str) -> Tensor | None:
+    """Returns the mean that was stored for data of this fingerprint, if any."""
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    same = kept["data"] == fingerprint
-    return torch.tensor(kept["mean"], dtype=torch.float64) if same else None
+    is_same = stored["data"] == fingerprint
+    return torch.tensor(stored["mean"], dtype=torch.float64) if is_same else None
 
 
-def keep_mean(path: Path, fingerprint: str, mean: Tensor) -> None:
-    """Writes what ``read_mean`` reads; the file is there whole or not at all."""
-    values: Sequence[float] = mean.tolist()
-    atomic_write(path, json.dumps({"data": fingerprint, "mean": values}, indent=2) + "\n")
+def _write(path: Path, fingerprint: str, mean: Tensor) -> None:
+    atomic_write(path, json.dumps({"data": fingerprint, "mean": mean.tolist()}, indent=2) + "\n")
 
 
 class _ChannelSums(Dataset[Tensor]):
-    """The sum of each channel of a batch of images, in the place of its samples."""
+    """The sums of each channel over batches of images, one for each batch instead of samples."""
 
     def __init__(self, view: Any, shape: tuple[int, int, int]) -> None:
         self.view, self.shape = view, shape
@@ -69,7 +87,7 @@ class _ChannelSums(Dataset[Tensor]):
         return len(self.view)
 
     def __getitems__(self, indices: Sequence[int]) -> list[Tensor]:
-        images = [image_of(item) for item in fetch(self.view, indices)]
+        images = [get_image(sample) for sample in fetch_samples(self.view, indices)]
         for image, index in zip(images, indices, strict=True):
             check_shape(image, self.shape, "train", index)
-        return [stacked(images).sum((0, 2, 3), dtype=torch.float64)]
+        return [stack_images(images).sum((0, 2, 3), dtype=torch.float64)]

@@ -1,6 +1,6 @@
-"""Looks at samples of a data set before pixels of it are ranked or replaced.
+"""Checks of a data set's samples before its pixels are ranked or replaced, and their fingerprint.
 
-Nothing here touches the global generators: training goes on as if nobody had looked.
+Nothing here touches the global generators: training draws the same numbers without these checks.
 
 Shapes: (C, H, W) of an image.
 """
@@ -18,63 +18,60 @@ from pytorch_lightning.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from fullgrad_lightning.datamodules.roar.items import (
+from fullgrad_lightning.datamodules.roar.sample_images import (
     Picture,
-    image_of,
-    shape_of,
-    stacked,
-    unstacked,
-    with_image,
+    get_image,
+    image_shape,
+    replace_image,
+    stack_images,
+    unstack_images,
 )
-from fullgrad_lightning.datamodules.roar.transform_split import REMEDY, Transform
+from fullgrad_lightning.datamodules.roar.transform_split import REMEDY
+from fullgrad_lightning.datamodules.transforms import Transform
+from fullgrad_lightning.utilities.indices import evenly_spaced_indices
 
-LOOKED_AT = 64  # samples of a split that go into its fingerprint
-FETCHED_AGAIN = 16  # of those: an image mirrored half of the time passes once in 65,536
+FINGERPRINT_SAMPLES = 64  # of each split
+REPEATED_SAMPLES = 16  # of those: an image mirrored half of the time passes once in 65,536
 
 
-def fetch(dataset: Any, indices: Sequence[int]) -> list[Any]:
-    """Samples, in one go if the data set offers it."""
+def fetch_samples(dataset: Any, indices: Sequence[int]) -> list[Any]:
+    """Returns samples, in one call if the data set offers it."""
     if callable(getattr(dataset, "__getitems__", None)):
         return list(dataset.__getitems__(list(indices)))
     return [dataset[index] for index in indices]
 
 
-def spread(n: int, number: int) -> list[int]:
-    """At most ``number`` indices below n, evenly spread, first and last among them."""
-    return sorted({round(i) for i in np.linspace(0, n - 1, min(n, number)).tolist()})
-
-
-def digest(item: object) -> bytes:
-    """A hash of the tensors, arrays, images and numbers in a sample; names and paths do not count.
+def hash_sample(sample: object) -> bytes:
+    """Returns a hash of the tensors, arrays, images and numbers in a sample, not of its strings.
 
     Examples:
-        >>> digest((torch.zeros(2), 3, "a.png")) == digest((torch.zeros(2), 3, "b.png"))
+        >>> hash_sample((torch.zeros(2), 3, "a.png")) == hash_sample((torch.zeros(2), 3, "b.png"))
         True
     """
-    found = hashlib.sha256()
-    for part in pytree.tree_leaves(item):
+    digest = hashlib.sha256()
+    for part in pytree.tree_leaves(sample):
         if isinstance(part, Tensor):
             part = part.detach().cpu().as_subclass(Tensor).contiguous()
             content = part.reshape(-1).view(torch.uint8).numpy().tobytes()
-            found.update(f"{part.dtype}{tuple(part.shape)}".encode() + content)
+            digest.update(f"{part.dtype}{tuple(part.shape)}".encode() + content)
         elif isinstance(part, Image.Image | np.ndarray):
             array = np.asarray(part)
-            found.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
+            digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
         elif isinstance(part, bool | int | float | np.number):
-            found.update(repr(float(part)).encode())
-    return found.digest()
+            digest.update(repr(float(part)).encode())
+    return digest.digest()
 
 
-def inspect(
+def fingerprint_samples(
     split: str, view: Any, shape: tuple[int, int, int] | None = None, remedy: str = REMEDY
 ) -> tuple[tuple[int, int, int], bytes]:
-    """Looks at prepared samples spread over a split.
+    """Checks and hashes prepared samples, evenly spaced over a split.
 
     Args:
-        split: Its name, for errors.
-        view: Its data set, which hands out prepared images.
+        split: The split's name, for errors.
+        view: Map-style data set of samples with prepared images.
         shape: (C, H, W) that every image must have; ``None``: that of the first.
-        remedy: What errors end with.
+        remedy: The end of errors.
 
     Returns:
         The common shape, and a hash of the number of samples and of 64 of them.
@@ -85,129 +82,136 @@ def inspect(
     """
     if not len(view):
         raise ValueError(f"The data set of the {split} split is empty.")
-    found = hashlib.sha256(str(len(view)).encode())
-    indices = spread(len(view), LOOKED_AT)
-    again = {indices[place] for place in spread(len(indices), FETCHED_AGAIN)}
+    digest = hashlib.sha256(str(len(view)).encode())
+    indices = evenly_spaced_indices(len(view), FINGERPRINT_SAMPLES)
+    repeated = {indices[i] for i in evenly_spaced_indices(len(indices), REPEATED_SAMPLES)}
     with isolate_rng(include_cuda=False):
         for index in indices:
-            (item,) = fetch(view, [index])
-            image = image_of(item)
-            shape = shape_of(image) if shape is None else shape
+            (sample,) = fetch_samples(view, [index])
+            image = get_image(sample)
+            shape = image_shape(image) if shape is None else shape
             check_shape(image, shape, split, index, remedy)
-            hashed = digest(item)
-            if index in again and digest(fetch(view, [index])[0]) != hashed:
+            sample_hash = hash_sample(sample)
+            if index in repeated and hash_sample(fetch_samples(view, [index])[0]) != sample_hash:
                 raise ValueError(
                     f"Sample {index} of the {split} split is not the same when it is fetched again:"
                     " the data set augments it before pixels could be replaced. Everything random "
-                    "must be in its `transform` (an attribute), after what is not." + remedy
+                    "must be in its `transform` (an attribute), after all deterministic steps."
+                    + remedy
                 )
-            found.update(hashed)
+            digest.update(sample_hash)
     assert shape is not None
-    return shape, found.digest()
+    return shape, digest.digest()
 
 
 def check_shape(
     image: Picture, shape: tuple[int, int, int], split: str, index: int, remedy: str = REMEDY
 ) -> None:
-    """Raises a ``ValueError`` for a prepared image of another shape."""
-    if shape_of(image) != shape:
+    """Checks that a prepared image has the shape of all others.
+
+    Raises:
+        ValueError: It has another one.
+    """
+    if image_shape(image) != shape:
         raise ValueError(
             f"All prepared images must have one shape, which is {shape} (C, H, W), but sample "
-            f"{index} of the {split} split has {shape_of(image)}: what training and evaluation do "
-            "alike at first leaves images of different sizes. (`Resize(size)` of one number keeps "
-            "the proportions.)" + remedy
+            f"{index} of the {split} split has {image_shape(image)}: the deterministic steps that "
+            "training and evaluation begin with leave images of different sizes. (`Resize(size)` "
+            "of one number keeps the proportions.)" + remedy
         )
 
 
-def check_taken_apart(split: str, view: Any, rest: Transform, original: Any) -> None:
-    """Checks that prepared samples and the rest of their transform make the original samples.
+def check_split_transform(split: str, view: Any, remainder: Transform, original: Any) -> None:
+    """Checks that prepared samples and the remainder of their transform make the original samples.
 
     Args:
-        split: Its name, for errors.
-        view: Its data set, which hands out prepared images.
-        rest: From a prepared image to what the original hands out; it may be random.
+        split: The split's name, for errors.
+        view: Map-style data set of samples with prepared images.
+        remainder: From a prepared image to the original's; it may be random.
         original: The user's data set.
 
     Raises:
-        ValueError: Something else comes out.
+        ValueError: The samples differ.
     """
-    indices = spread(len(view), FETCHED_AGAIN)
+    indices = evenly_spaced_indices(len(view), REPEATED_SAMPLES)
 
-    def all_of(samples: Callable[[int], bytes]) -> list[bytes]:
+    def hash_all(hash_one: Callable[[int], bytes]) -> list[bytes]:
         with isolate_rng(include_cuda=False):  # each time from the same state
-            return [samples(index) for index in indices]
+            return [hash_one(index) for index in indices]
 
-    own, again = (all_of(lambda index: digest(fetch(original, [index])[0])) for _ in range(2))
-    if own != again:  # random, by a generator that nobody else knows
+    def original_hash(index: int) -> bytes:
+        return hash_sample(fetch_samples(original, [index])[0])
+
+    expected, repeated = hash_all(original_hash), hash_all(original_hash)
+    if expected != repeated:  # random, from a generator that cannot be seeded here
         return
-    ours = all_of(lambda index: _through(rest, fetch(view, [index])[0]))
-    if own != ours:
-        differing = [i for i, a, b in zip(indices, own, ours, strict=True) if a != b]
+    hashes = hash_all(lambda index: _transformed_hash(remainder, fetch_samples(view, [index])[0]))
+    if expected != hashes:
+        differing = [i for i, a, b in zip(indices, expected, hashes, strict=True) if a != b]
         raise ValueError(
-            f"The transform of the {split} split could not be taken apart: samples {differing[:3]} "
+            f"The transform of the {split} split could not be split: samples {differing[:3]} "
             "come out different. The data set does more with its `transform` than to call it on the"
-            " image, or draws random numbers besides." + REMEDY
+            " image, or draws random numbers in addition." + REMEDY
         )
 
 
 def check_evaluation(split: str, view: Any, evaluation: Transform) -> None:
-    """Checks what the network will see of prepared samples, without augmentation.
+    """Checks that evaluation is deterministic and moves no pixels of prepared images.
 
     Args:
-        split: Its name, for errors.
-        view: Its data set, which hands out prepared images.
-        evaluation: From a prepared image to what the network sees.
+        split: The split's name, for errors.
+        view: Map-style data set of samples with prepared images.
+        evaluation: From a prepared image to the network's input.
 
     Raises:
-        ValueError: It is random, or moves pixels, so that a map of what the network sees is none
-            of the prepared image.
+        ValueError: It is random or moves pixels: a map of the network's input is not one of the
+            prepared image.
     """
     with isolate_rng(include_cuda=False):
-        for index in spread(len(view), FETCHED_AGAIN):
-            (item,) = fetch(view, [index])
-            if _through(evaluation, item) != _through(evaluation, item):
+        for index in evenly_spaced_indices(len(view), REPEATED_SAMPLES):
+            (sample,) = fetch_samples(view, [index])
+            if _transformed_hash(evaluation, sample) != _transformed_hash(evaluation, sample):
                 raise ValueError(
                     f"Sample {index} of the {split} split differs each time it is evaluated: the "
                     f"transform of validation and test images is random: {evaluation}" + REMEDY
                 )
-        check_alignment(image_of(fetch(view, [0])[0]), evaluation)
+        check_alignment(get_image(fetch_samples(view, [0])[0]), evaluation)
 
 
 def check_alignment(image: Picture, evaluation: Transform) -> None:
-    """Checks that pixels stay in their places: one is changed, and the same must change most.
+    """Checks that pixels keep their positions: if one is changed, the same must change most.
 
     Args:
         image: A prepared image.
-        evaluation: From there to what the network sees.
+        evaluation: From there to the network's input.
 
     Raises:
         ValueError: They do not.
     """
-    before = _seen(image, evaluation)
-    _, height, width = shape_of(image)
-    places = [(height - 1, width - 1), (0, width - 1), (height // 4, width // 3)]
-    for row, column in places:
-        pixels = stacked([image]).clone()
+    before = _evaluate(image, evaluation)
+    _, height, width = image_shape(image)
+    for row, column in ((height - 1, width - 1), (0, width - 1), (height // 4, width // 3)):
+        pixels = stack_images([image]).clone()
         top = 255.0 if pixels.dtype == torch.uint8 else max(1.0, float(pixels.max()))
         pixel = pixels[0, :, row, column]
         pixel.copy_(torch.where(pixel > top / 2, 0.0, top))
-        change = (_seen(unstacked(pixels, [image])[0], evaluation) - before).abs().sum(0)
+        changed = _evaluate(unstack_images(pixels, [image])[0], evaluation)
+        change = (changed - before).abs().sum(0)
         if change.shape != (height, width) or int(change.argmax()) != row * width + column:
             raise ValueError(
-                f"Prepared images have {height}×{width} pixels, but what the network sees of them, "
+                f"Prepared images have {height}×{width} pixels, but the network's input, "
                 f"{tuple(change.shape)}, has them in other places: evaluation begins with a change "
-                "of geometry that training does not begin with, so pixels that are ranked could "
-                f"not be found again. The transforms differ from here: {evaluation}" + REMEDY
+                "of geometry that training does not begin with, so ranked pixels could not be "
+                f"identified in it. The transforms differ from here: {evaluation}" + REMEDY
             )
 
 
-def _through(rest: Transform, item: Any) -> bytes:
-    return digest(with_image(item, rest(_copy(image_of(item)))))
+def _transformed_hash(remainder: Transform, sample: Any) -> bytes:
+    return hash_sample(replace_image(sample, remainder(_copy(get_image(sample)))))
 
 
-def _seen(image: Picture, evaluation: Transform) -> Tensor:
-    seen = image_of(evaluation(_copy(image)))
-    return stacked([seen])[0].double()
+def _evaluate(image: Picture, evaluation: Transform) -> Tensor:
+    return stack_images([get_image(evaluation(_copy(image)))])[0].double()
 
 
 def _copy(image: Picture) -> Picture:

@@ -1,4 +1,4 @@
-"""A data set that hands out samples with pixels replaced.
+"""MaskedDataset: samples with pixels replaced.
 
 Shapes: N samples of C channels, (H, W) their size.
 """
@@ -12,34 +12,33 @@ from typing import Any
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from fullgrad_lightning.datamodules.roar.dataset_checks import check_shape, fetch
-from fullgrad_lightning.datamodules.roar.items import (
-    images_of,
-    stacked,
-    unstacked,
-    with_images,
+from fullgrad_lightning.datamodules.roar.dataset_checks import check_shape, fetch_samples
+from fullgrad_lightning.datamodules.roar.sample_images import (
+    get_images,
+    stack_images,
+    unstack_images,
 )
-from fullgrad_lightning.datamodules.roar.transform_split import Transform
+from fullgrad_lightning.datamodules.splits import SPLITS
+from fullgrad_lightning.datamodules.transforms import Transform
 from fullgrad_lightning.masking.fills import fill_pixels, mask_as_image
 from fullgrad_lightning.masking.options import Fill
 from fullgrad_lightning.masking.selection import PixelSelection
 from fullgrad_lightning.stores.rank_store import RankStore
-
-SPLITS = ("train", "val", "test")
+from fullgrad_lightning.utilities.samples import replace_entry
 
 
 @dataclass(frozen=True)
 class Masking:
-    """Which pixels are replaced, and by what.
+    """Replacement of pixels by their ranks.
 
     Args:
         store: Ranks of all pixels.
-        selection: Which of them are replaced.
-        fill: Name of the fill.
+        selection: The ranks whose pixels are replaced.
+        fill: The values that replace them.
         mask_only: Whether the image is replaced by the mask itself: 0 where pixels are replaced,
             full scale elsewhere.
         mean: (C,) in the units of the images, for the fill ``"mean"``.
-        seed: Of the noise of ``"noisy_linear"``.
+        seed: The seed of the noise of ``"noisy_linear"``.
     """
 
     store: RankStore
@@ -50,11 +49,11 @@ class Masking:
     seed: int
 
     def __call__(self, images: Tensor, split: str, indices: Sequence[int]) -> Tensor:
-        """Images (N, C, H, W) with pixels replaced; those given are not modified."""
+        """Returns images (N, C, H, W) with pixels replaced; the input is not modified."""
         replaced = self.selection.replaced(self.store.ranks(split, indices))
         if self.mask_only:
             return mask_as_image(images, replaced)
-        # Different noise for the same index of another split.
+        # The same index of another split gets different noise.
         ids = [index * len(SPLITS) + SPLITS.index(split) for index in indices]
         return fill_pixels(
             images, replaced, self.fill, mean=self.mean, sample_ids=ids, seed=self.seed
@@ -62,14 +61,14 @@ class Masking:
 
 
 class MaskedDataset(Dataset[Any]):
-    """Prepared samples with pixels replaced, and then the rest of their transform.
+    """Prepared samples with pixels replaced, and then the remainder of their transform.
 
     Args:
-        view: Hands out samples with prepared images; map-style.
+        view: Map-style data set of samples with prepared images.
         shape: (C, H, W) of a prepared image.
-        split: The split whose ranks are meant.
+        split: The split, whose ranks are used.
         masking: Replaces pixels.
-        rest: From a prepared image to what the network sees: augmentation, normalisation.
+        remainder: From a prepared image to the network's input: augmentation, normalisation.
     """
 
     def __init__(
@@ -79,10 +78,10 @@ class MaskedDataset(Dataset[Any]):
         *,
         split: str,
         masking: Masking,
-        rest: Transform,
+        remainder: Transform,
     ) -> None:
         self.view, self.shape, self.split = view, shape, split
-        self.masking, self.rest = masking, rest
+        self.masking, self.remainder = masking, remainder
 
     def __len__(self) -> int:
         return len(self.view)
@@ -91,10 +90,13 @@ class MaskedDataset(Dataset[Any]):
         return self.__getitems__([index])[0]
 
     def __getitems__(self, indices: Sequence[int]) -> list[Any]:
-        """Samples of a batch, whose masks are applied in one go: a DataLoader asks for this."""
-        items = fetch(self.view, indices)
-        images = images_of(items)
+        """Returns the samples of a batch, masked in one go; a DataLoader calls this."""
+        samples = fetch_samples(self.view, indices)
+        images, key = get_images(samples)
         for image, index in zip(images, indices, strict=True):
             check_shape(image, self.shape, self.split, index)
-        masked = unstacked(self.masking(stacked(images), self.split, indices), images)
-        return with_images(items, [self.rest(image) for image in masked])
+        masked = unstack_images(self.masking(stack_images(images), self.split, indices), images)
+        return [
+            replace_entry(sample, key, self.remainder(image))
+            for sample, image in zip(samples, masked, strict=True)
+        ]

@@ -1,4 +1,4 @@
-"""All splits with prepared images, looked at before anything is ranked, replaced or trained.
+"""All splits with prepared images, checked before anything is ranked, replaced or trained.
 
 Shapes: (C, H, W) of a prepared image.
 """
@@ -8,29 +8,31 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from fullgrad_lightning.datamodules.roar.dataset_checks import (
     check_evaluation,
-    check_taken_apart,
-    inspect,
+    check_split_transform,
+    fingerprint_samples,
 )
 from fullgrad_lightning.datamodules.roar.transform_split import (
     Pipeline,
-    bottom,
-    pipeline_of,
-    prepared,
+    base_datasets,
+    split_transforms,
 )
+from fullgrad_lightning.datamodules.transforms import replace_transform
+from fullgrad_lightning.stores.rank_store import RankStore
 
 
 @dataclass(frozen=True)
 class PreparedSplits:
-    """The data sets of all splits, and copies of them that hand out prepared images.
+    """The data sets of all splits, and copies of them with prepared images.
 
     Args:
-        originals: The user's own, by split; never changed.
-        views: The copies.
-        pipeline: How raw images become prepared ones, and what follows.
+        originals: The user's data sets, by split; never changed.
+        views: The copies, by split.
+        pipeline: The steps from raw to prepared images, and from there to the network's input.
         shape: (C, H, W) of all prepared images.
         digests: A hash of each split.
     """
@@ -48,16 +50,16 @@ class PreparedSplits:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the sizes, and of 64 prepared samples spread over each split, in hex."""
+        """A hash of the sizes, and of 64 prepared samples of each split, in hex."""
         parts = [split.encode() + digest for split, digest in self.digests.items()]
         return hashlib.sha256(b"".join(parts)).hexdigest()
 
     def view(self, split: str, dataset: Any) -> Any:
-        """Prepared samples of the data set that a loader has now.
+        """Returns prepared samples of the data set that a loader has now.
 
         Args:
-            split: The loader's.
-            dataset: The one it had before, or another with the same samples.
+            split: The loader's split.
+            dataset: The data set it had before, or another with the same samples.
 
         Raises:
             ValueError: Other samples: an index would not mean the same image.
@@ -65,8 +67,8 @@ class PreparedSplits:
         if dataset is self.originals[split]:
             return self.views[split]
         view = _view(dataset, self.pipeline)
-        _, found = inspect(split, view, self.shape)
-        if found != self.digests[split]:
+        _, digest = fingerprint_samples(split, view, self.shape)
+        if digest != self.digests[split]:
             raise ValueError(
                 f"The {split} loader has other samples than it had in setup, {len(view)} where "
                 f"there were {len(self.views[split])}: an index no longer means the same image, "
@@ -76,39 +78,73 @@ class PreparedSplits:
         return view
 
 
-def prepare_splits(datasets: Mapping[str, Any], given: Pipeline | None) -> PreparedSplits:
-    """Takes the data sets' transforms apart and looks at samples of each.
+def prepare_splits(datasets: Mapping[str, Any], pipeline: Pipeline | None) -> PreparedSplits:
+    """Prepares the data sets' images and checks samples of each.
 
     Args:
-        datasets: By split, map-style.
-        given: The user's own steps, which replace the transforms; ``None``: they are taken apart.
+        datasets: Map-style data sets by split.
+        pipeline: The user's own steps, which replace the transforms; ``None``: these are split.
 
     Raises:
         ValueError: Images whose pixels cannot be ranked once for all uses: of varying sizes,
-            augmented inside the data set, or seen in another geometry in evaluation.
+            augmented inside the data set, or evaluated in another geometry.
         TypeError: Samples without an image.
     """
-    if given is not None:
-        for split, dataset in datasets.items():
-            without = [part for part in bottom(dataset) if not hasattr(part, "transform")]
-            if without:
-                raise ValueError(
-                    "prepare= takes the place of the data sets' `transform`, but the "
-                    f"{type(without[0]).__name__} of the {split} split has none. Leave prepare out,"
-                    " or give the data set a `transform` that it calls on each image."
-                )
-    pipeline = given or pipeline_of(datasets)
+    is_derived = pipeline is None
+    if pipeline is None:
+        pipeline = split_transforms(datasets)
+    else:
+        _check_replaceable(datasets)
     views = {split: _view(dataset, pipeline) for split, dataset in datasets.items()}
     shape, digests = None, {}
     for split, view in views.items():
-        shape, digests[split] = inspect(split, view, shape)
+        shape, digests[split] = fingerprint_samples(split, view, shape)
     for split, view in views.items():
         check_evaluation(split, view, pipeline.evaluation)
-        if given is None:
-            check_taken_apart(split, view, pipeline.rests[split], datasets[split])
+        if is_derived:
+            check_split_transform(split, view, pipeline.remainders[split], datasets[split])
     assert shape is not None
     return PreparedSplits(dict(datasets), views, pipeline, shape, digests)
 
 
+def open_rank_store(folder: Path, images: PreparedSplits) -> RankStore:
+    """Opens a complete store and checks that it ranks these images.
+
+    Args:
+        folder: The store's folder.
+        images: All splits. Where the store has no fingerprint of them (``made_from["data"]``), as
+            a store that a user filled, only sizes are compared.
+
+    Raises:
+        ValueError: It ranks other images; or as ``RankStore.open``.
+    """
+    store = RankStore.open(folder)
+    rows = {split: store.sizes.get(split, 0) for split in images.sizes}
+    data = store.made_from.get("data", images.fingerprint)
+    for name, in_store, here in (
+        ("height and width", tuple(store.shape), images.shape[1:]),
+        ("numbers of images", rows, images.sizes),
+        ("fingerprint (a hash of prepared images)", data, images.fingerprint),
+    ):
+        if in_store != here:
+            raise ValueError(
+                f"The store in {folder} ranks the pixels of other images. Their {name}: {in_store} "
+                f"in the store, {here} here. Pass the data module that it was estimated on, with "
+                "the same splits, subsets and first transforms, or estimate a store of this one."
+            )
+    return store
+
+
+def _check_replaceable(datasets: Mapping[str, Any]) -> None:
+    for split, dataset in datasets.items():
+        without = [part for part in base_datasets(dataset) if not hasattr(part, "transform")]
+        if without:
+            raise ValueError(
+                "prepare= takes the place of the data sets' `transform`, but the "
+                f"{type(without[0]).__name__} of the {split} split has none. Leave prepare out,"
+                " or give the data set a `transform` that it calls on each image."
+            )
+
+
 def _view(dataset: Any, pipeline: Pipeline) -> Any:
-    return dataset if pipeline.prepare is None else prepared(dataset, pipeline.prepare)
+    return dataset if pipeline.prepare is None else replace_transform(dataset, pipeline.prepare)

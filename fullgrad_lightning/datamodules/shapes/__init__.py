@@ -1,4 +1,4 @@
-"""The synthetic data set: textured shapes on a background."""
+"""The synthetic data set: textured objects on a cluttered background."""
 
 from fullgrad_lightning.datamodules.shapes.datamodule import (
     ShapesDataModule,

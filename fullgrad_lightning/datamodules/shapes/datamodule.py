@@ -1,4 +1,4 @@
-"""An image set that needs no download: textured objects on cluttered backgrounds, with masks."""
+"""ShapesDataModule: synthetic textured objects on cluttered backgrounds, with masks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from fullgrad_lightning.datamodules.base import ImageDataModule, integer_option
+from fullgrad_lightning.datamodules.base import ImageDataModule
 from fullgrad_lightning.datamodules.shapes.render import paint
 from fullgrad_lightning.datamodules.shapes.scenes import draw_scenes
 from fullgrad_lightning.datamodules.shapes.silhouettes import SILHOUETTES
 from fullgrad_lightning.datamodules.shapes.textures import TEXTURES
 from fullgrad_lightning.datamodules.transforms import evaluation_transform
+from fullgrad_lightning.utilities.checks import check_choice, check_int
 
 ClassBy = Literal["texture", "shape"]
 _CLASSES: dict[str, tuple[str, ...]] = {"texture": tuple(TEXTURES), "shape": tuple(SILHOUETTES)}
@@ -36,18 +37,18 @@ class ShapesSample(NamedTuple):
 
 
 class ShapesDataset(Dataset[ShapesSample]):
-    """Objects that were drawn, as a map-style data set.
+    """Synthetic objects as a map-style data set.
 
-    A sample depends on (seed, split, index), the size and the kind of class alone: not on how many
-    are drawn, nor on the global generator, which is left alone.
+    A sample depends on (seed, split, index), the size and ``class_by`` alone, not on the number of
+    samples. The global generator is not touched.
 
     Args:
-        split: ``"train"``, ``"val"`` or ``"test"``, which have nothing in common.
-        indices: Which samples are drawn; (N, 4 · H · W) bytes are kept.
+        split: ``"train"``, ``"val"`` or ``"test"``, which have no sample in common.
+        indices: Indices of the samples to draw; (N, 4 · H · W) bytes are kept.
         size: H = W, in pixels.
-        class_by: What the label tells, ``"texture"`` or ``"shape"``.
-        seed: Of all.
-        transform: From an image (3, H, W) uint8 to what is handed out.
+        class_by: The property that the label names, ``"texture"`` or ``"shape"``.
+        seed: The seed of all samples.
+        transform: From an image (3, H, W) uint8 to the image of the sample.
     """
 
     def __init__(
@@ -80,18 +81,18 @@ class ShapesDataset(Dataset[ShapesSample]):
 class ShapesDataModule(ImageDataModule):
     """Objects with one of eight textures and eight silhouettes, over clutter; drawn, not loaded.
 
-    The class is the object's texture; silhouette, size, place and colours are independent of it,
+    The class is the object's texture; silhouette, size, position and colours are independent of it,
     and each run of 64 samples has every pair of texture and silhouette once. Only the object has a
     texture: the patches and smaller objects of the background are plain. So the evidence lies
-    inside the mask, and goes when its pixels are removed, which a silhouette would not.
-    Batches are ``ShapesSample``s. There is no augmentation: draw more instead.
+    inside the mask and is removed with its pixels, while the removal would show a silhouette.
+    Batches are ``ShapesSample``s. There is no augmentation: draw more samples instead.
 
     Args:
         size: H = W, in pixels, ≥ 16.
-        train_size: Number of training samples; likewise ``val_size`` and ``test_size``.
+        train_size, val_size, test_size: Number of samples of each split.
         class_by: ``"texture"``, or ``"shape"``: the class is the silhouette, the texture
             independent of it, and distractors are formless blobs.
-        seed: Of all that is drawn.
+        seed: The seed of all samples.
         batch_size, num_workers, pin_memory: As in ``ImageDataModule``.
 
     Raises:
@@ -126,18 +127,17 @@ class ShapesDataModule(ImageDataModule):
         super().__init__(
             batch_size=batch_size, num_workers=num_workers, pin_memory=pin_memory, seed=seed
         )
-        integer_option("size", size, 16)
+        check_int("size", size, 16)
         self.sizes = {"train": train_size, "val": val_size, "test": test_size}
         for split, number in self.sizes.items():
-            integer_option(f"{split}_size", number, 1)
-        if class_by not in _CLASSES:
-            raise ValueError(f"class_by must be one of {tuple(_CLASSES)}, got {class_by!r}.")
+            check_int(f"{split}_size", number, 1)
+        check_choice("class_by", class_by, tuple(_CLASSES))
         self.size, self.class_by = size, class_by
         self.class_names = _CLASSES[class_by]
         self.num_classes = len(self.class_names)
 
     def setup(self, stage: str | None = None) -> None:
-        """Draws what the stage needs, once."""
+        """Draws the samples of the stage, once."""
         if self.train_set is None and stage in ("fit", None):
             self.train_set = self._draw("train")
         if self.val_set is None and stage in ("fit", "validate", None):

@@ -1,4 +1,4 @@
-"""Paints scenes: images, and where the object is.
+"""Renders scenes: images, and masks of the object.
 
 Shapes: N scenes, K things, H × W pixels.
 """
@@ -15,14 +15,14 @@ from fullgrad_lightning.datamodules.shapes.silhouettes import inside
 from fullgrad_lightning.datamodules.shapes.textures import texture
 
 UNITS = 32  # a side of the image, in the unit of scenes
-_CHUNK = 128  # scenes painted at once: small enough for the caches
+_CHUNK = 128  # scenes rendered together: small enough for the caches
 
 
 def paint(scenes: Scenes, size: int) -> tuple[Tensor, Tensor]:
-    """Images and masks of scenes.
+    """Renders images and masks of scenes.
 
     Args:
-        scenes: N of them.
+        scenes: N scenes.
         size: H = W, in pixels.
 
     Returns:
@@ -55,14 +55,14 @@ def _paint(scenes: Scenes, size: int) -> tuple[Tensor, Tensor]:
 
 
 def _rows(scenes: Any, start: int) -> Any:
-    """Scenes from start on, as many as are painted at once."""
+    """Returns one chunk of scenes, from start on."""
     if isinstance(scenes, Tensor):
         return scenes[start : start + _CHUNK]
     return type(scenes)(*(_rows(part, start) for part in scenes))
 
 
 def _covered(things: Things, x: Tensor, y: Tensor) -> Tensor:
-    """The pixels of each thing, (N, K, H, W) bool."""
+    """Returns the masks of all things, (N, K, H, W) bool."""
     thing = Things(*(_over_pixels(part.flatten(0, 1)) for part in things))
     right, up = x - thing.x, thing.y - y
     u = (thing.angle.cos() * right + thing.angle.sin() * up) / (thing.radius * thing.stretch)

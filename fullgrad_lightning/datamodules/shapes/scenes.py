@@ -1,4 +1,4 @@
-"""Scenes: what is drawn for each index, before anything is painted.
+"""Scenes: the random parameters of each sample, before anything is rendered.
 
 Shapes: N scenes. Lengths are in units of 1/32 of the image's side, the origin top left; colours are
 RGB in 0…1.
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fullgrad_lightning.datamodules.shapes.silhouettes import SILHOUETTES, SOLID
 from fullgrad_lightning.datamodules.shapes.textures import TEXTURES, Weave
-from fullgrad_lightning.utilities.seeds import derive_seed
+from fullgrad_lightning.utilities.seeds import sample_generator
 
 PATCHES, DISTRACTORS = 6, 3
 
@@ -29,7 +29,7 @@ class Things(NamedTuple):
         y: (N, K)
         radius: (N, K), of the disc of the same area.
         angle: (N, K), in radians.
-        stretch: (N, K), how much wider than high.
+        stretch: (N, K), the factor of the width, which divides the height.
         colour: (N, K, 3)
     """
 
@@ -47,14 +47,14 @@ class Scenes(NamedTuple):
 
     Args:
         texture: (N,) int64, indices into ``TEXTURES``.
-        weave: The rest of the texture.
+        weave: The texture's parameters.
         phase: (N, 2), where the texture starts, from the object's centre.
         second_colour: (N, 3), of the texture; the first is the object's.
         thing: K = 1, the object; its kind is an index into ``SILHOUETTES``.
         distractors: K = 3
         patches: K = 6
         sky: (N, 3), the colour at the top of the background.
-        ground: (N, 3), that at its bottom.
+        ground: (N, 3), the colour at its bottom.
     """
 
     texture: Tensor
@@ -75,9 +75,9 @@ def draw_scenes(seed: int, split: str, indices: Sequence[int], formless: bool = 
     each pair of them once, in random order. All else is independent of both.
 
     Args:
-        seed: Of the data set.
+        seed: The seed of the data set.
         split: ``"train"``, ``"val"`` or ``"test"``; any text.
-        indices: N of them.
+        indices: N indices of samples.
         formless: Whether distractors are blobs rather than silhouettes.
     """
     texture, silhouette = _balanced(seed, split, indices)
@@ -109,19 +109,14 @@ def draw_scenes(seed: int, split: str, indices: Sequence[int], formless: bool = 
 
 
 class _Draws:
-    """Uniform numbers, a row for each index, handed out column by column."""
+    """Uniform random numbers, a row for each index, taken column by column."""
 
     WIDTH = 512
 
     def __init__(self, seed: int, split: str, indices: Sequence[int]) -> None:
-        own = torch.Generator()
         self._rows = torch.empty(len(indices), self.WIDTH)
         for row, index in zip(self._rows, indices, strict=True):
-            torch.rand(
-                self.WIDTH,
-                generator=own.manual_seed(derive_seed(f"{seed}/{split}/{index}")),
-                out=row,
-            )
+            torch.rand(self.WIDTH, generator=sample_generator(seed, split, index), out=row)
         self._used = 0
 
     def take(self, columns: int) -> Tensor:
@@ -165,11 +160,8 @@ class _Draws:
 
 def _balanced(seed: int, split: str, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
     pairs = len(TEXTURES) * len(SILHOUETTES)
-    own = torch.Generator()
     orders = {
-        block: torch.randperm(
-            pairs, generator=own.manual_seed(derive_seed(f"{seed}/{split}/{-1 - block}"))
-        )
+        block: torch.randperm(pairs, generator=sample_generator(seed, split, -1 - block))
         for block in {index // pairs for index in indices}
     }
     pair = torch.tensor([int(orders[index // pairs][index % pairs]) for index in indices])

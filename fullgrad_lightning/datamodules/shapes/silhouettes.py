@@ -13,7 +13,7 @@ from torch import Tensor
 
 
 def inside(kind: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """Which pixels an object covers, (N, H, W) bool.
+    """Returns the mask of the pixels that an object covers, (N, H, W) bool.
 
     Args:
         kind: (N,) indices into ``SILHOUETTES``, or its length for a formless blob.

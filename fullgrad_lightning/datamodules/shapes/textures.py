@@ -13,11 +13,11 @@ from torch import Tensor
 
 
 class Weave(NamedTuple):
-    """What a texture is woven from, apart from its kind.
+    """Parameters of a texture, apart from its kind.
 
     Args:
         period: (N, 1, 1), the length after which it repeats.
-        slant: (N, 1, 1), 1 or −1: which way diagonals run.
+        slant: (N, 1, 1), 1 or −1: the direction of diagonals.
         cells: (N, 16, 16) bool, the tones of noise.
     """
 
@@ -27,13 +27,13 @@ class Weave(NamedTuple):
 
 
 def texture(kind: Tensor, u: Tensor, v: Tensor, weave: Weave) -> Tensor:
-    """Where the first of the two tones lies, (N, H, W) bool.
+    """Returns the mask of the first of the two tones, (N, H, W) bool.
 
     Args:
         kind: (N,) indices into ``TEXTURES``.
         u: (N, H, W), to the right of the texture's origin.
         v: (N, H, W), below it.
-        weave: The rest.
+        weave: All other parameters.
     """
     tone = torch.zeros(u.shape, dtype=torch.bool)
     for i, pattern in enumerate(TEXTURES.values()):

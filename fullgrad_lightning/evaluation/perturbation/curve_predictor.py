@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from fullgrad_lightning.callbacks.base.prediction_writer import ResumablePredictionWriter
+from fullgrad_lightning.datamodules.indexed_batches import predicted_split, read_indexed_batch
 from fullgrad_lightning.evaluation.perturbation.scores import Score
-from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 from fullgrad_lightning.stores.curve_store import CurveStore
 from fullgrad_lightning.stores.rank_store import RankStore
@@ -47,9 +47,8 @@ class CurvePredictor(pl.LightningModule):
         self, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> dict[str, Tensor]:
         """Returns ``"index"``, row numbers (N,) on the CPU, and ``"curves"``, (N, M) float64."""
-        data: Any = self.trainer.datamodule  # type: ignore[attr-defined]
-        split = data.splits[dataloader_idx]
-        rows, images, target = numbered(batch, self.target)
+        split = predicted_split(self.trainer, dataloader_idx)
+        rows, images, target = read_indexed_batch(batch, self.target)
         with torch.autocast(images.device.type, enabled=False):
             curves = self.score.curves(
                 self.model, images, self.ranks.ranks(split, rows).to(images.device),

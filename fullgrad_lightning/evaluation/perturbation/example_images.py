@@ -9,16 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fullgrad_lightning.datamodules.indexed_batches import read_indexed_batch
 from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
 from fullgrad_lightning.evaluation.reports.image_page import Examples, draw_page, png
 from fullgrad_lightning.evaluation.reports.tables import percent
 from fullgrad_lightning.masking.options import Fill, Order
 from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.masking.selection import PixelSelection
-from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 from fullgrad_lightning.stores.rank_store import RankStore
 from fullgrad_lightning.utilities.files import atomic_write
+from fullgrad_lightning.utilities.indices import first_of_equal_parts
 from fullgrad_lightning.utilities.normalization import Normalization
 from fullgrad_lightning.visualization import unnormalized
 
@@ -51,8 +52,8 @@ def write_examples(
     replacement = PixelReplacer(fill=fill, mean=mean, std=std, seed=seed)
     loader = data.predict_dataloader()[0]
     dataset: Any = loader.dataset
-    picked = np.unique(np.arange(NUMBER) * len(dataset) // NUMBER).tolist()
-    rows, images, _ = numbered(loader.collate_fn([dataset[i] for i in picked]), "predicted")
+    samples = [dataset[i] for i in first_of_equal_parts(len(dataset), NUMBER)]
+    rows, images, _ = read_indexed_batch(loader.collate_fn(samples))
     ids = sample_ids(data.split, rows.tolist(), seed).tolist()
 
     def panel(order: Order, store: RankStore) -> np.ndarray[Any, np.dtype[np.uint8]]:

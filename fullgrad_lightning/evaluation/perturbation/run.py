@@ -12,6 +12,7 @@ from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.callbacks import Callback
 
 from fullgrad_lightning.callbacks.saliency_writer import SaliencyWriter
+from fullgrad_lightning.datamodules.indexed_batches import read_indexed_batch
 from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
 from fullgrad_lightning.evaluation.components import Components
 from fullgrad_lightning.evaluation.config import ConfigError, MethodSpec
@@ -28,13 +29,11 @@ from fullgrad_lightning.evaluation.perturbation.scores import Score
 from fullgrad_lightning.evaluation.progress import NamedProgressBar
 from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.metrics.functional.perturbed_logits import logits_for_masks, resolve_classes
-from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor
 from fullgrad_lightning.stores.curve_store import CurveStore
 from fullgrad_lightning.stores.rank_store import RankStore
 from fullgrad_lightning.utilities.lightning_messages import suppress_lightning_messages
 from fullgrad_lightning.utilities.locks import folder_lock
-from fullgrad_lightning.utilities.normalization import Normalization
 
 # How warnings begin that each prediction would give again, of workers and of Lightning's own use of
 # torch. What methods and networks have to say is heard.
@@ -90,7 +89,7 @@ def _run(parts: Components[PerturbationConfig], folder: Path) -> str:
         run.try_out()
     except (ValueError, TypeError, OSError) as error:
         raise ConfigError(str(error)) from error
-    scores = study.made_scores(Normalization.of(*(data.normalization or (None, None))))
+    scores = study.made_scores(data.normalization)
     curves = {score.name: Curves(score.levels) for score in scores}
     results = Results(data.sizes[study.split], len(study.entries), study.fill, curves)
     text, stores = "", {}
@@ -134,7 +133,7 @@ class _Predictions:
         dataset = loader.dataset
         two = min(2, self.data.sizes[self.data.split])
         batch = loader.collate_fn([dataset[i] for i in range(two)])
-        _, images, target = numbered(batch, self.parts.study.target)
+        _, images, target = read_indexed_batch(batch, self.parts.study.target)
         nothing = torch.zeros_like(images[:, 0], dtype=torch.bool)
         logits = logits_for_masks(self.parts.model, images, [nothing], PixelReplacer())
         resolve_classes(logits[0], target)

@@ -1,35 +1,34 @@
-"""A training loader whose order and workers follow from (seed, epoch)."""
+"""Seeds that follow from (purpose, seed, epoch, …), and an order of samples drawn from them."""
 
 from __future__ import annotations
 
+import hashlib
 import math
+import random
 from collections.abc import Iterator, Sized
 from typing import Any, cast
 
+import numpy as np
 import torch
 from pytorch_lightning.utilities.seed import isolate_rng
-from torch.utils.data import BatchSampler, DataLoader, IterableDataset, Sampler
-from torch.utils.data.distributed import DistributedSampler
-
-from fullgrad_lightning.datamodules.dataloaders import workers
-from fullgrad_lightning.evaluation.roar.seeding import seed_everything, seed_from
+from torch.utils.data import Sampler
 
 
 class EpochSampler(Sampler[Any]):
-    """The order of another sampler, drawn anew for (seed, epoch); of several processes, a share.
+    """The order of another sampler, drawn for (seed, epoch); of several processes, a share.
 
     The processes deal the samples out in turn; some are repeated, so that all have as many.
 
     Args:
-        sampler: Of samples or of batches. Whatever it draws, from a generator of its own or from
-            the global ones, is seeded.
-        seed: Of the training.
-        epoch: Of what is drawn, until ``set_epoch``.
+        sampler: A sampler of indices or of batches. Everything it draws, from a generator of its
+            own or from the global ones, is seeded.
+        seed: The seed of the training.
+        epoch: The epoch that is drawn for, until ``set_epoch``.
         rank: Number of this process, 0…world_size − 1.
         world_size: Number of processes.
 
     Attributes:
-        generator: For the loader, which draws its workers' seeds from it.
+        generator: A generator for the loader, which draws the seeds of its workers from it.
 
     Examples:
         >>> from torch.utils.data import RandomSampler
@@ -48,17 +47,17 @@ class EpochSampler(Sampler[Any]):
         self.set_epoch(epoch)
 
     def set_epoch(self, epoch: int) -> None:
-        """What is drawn from now on is that of an epoch."""
+        """Sets the epoch that is drawn for from now on."""
         self.epoch = epoch
-        self.generator.manual_seed(seed_from("workers", self.seed, epoch, self.rank))
+        self.generator.manual_seed(training_seed("workers", self.seed, epoch, self.rank))
 
     def __len__(self) -> int:
         return math.ceil(len(cast(Sized, self.sampler)) / self.world_size)
 
     def __iter__(self) -> Iterator[Any]:
-        for drawing in (self.sampler, getattr(self.sampler, "sampler", None)):
-            if isinstance(own := getattr(drawing, "generator", None), torch.Generator):
-                own.manual_seed(seed_from("order", self.seed, self.epoch))
+        for sampler in (self.sampler, getattr(self.sampler, "sampler", None)):
+            if isinstance(generator := getattr(sampler, "generator", None), torch.Generator):
+                generator.manual_seed(training_seed("order", self.seed, self.epoch))
         with isolate_rng():
             seed_everything("order", self.seed, self.epoch)  # the same in all processes
             order = list(self.sampler)
@@ -66,52 +65,24 @@ class EpochSampler(Sampler[Any]):
         return iter(order[self.rank :: self.world_size])
 
 
-def reproducible_loader(
-    found: object, hook: str, *, seed: int, epoch: int, rank: int = 0, world_size: int = 1
-) -> tuple[DataLoader[Any], EpochSampler]:
-    """The same loader with an ``EpochSampler``, and workers that live for one epoch.
+def training_seed(*parts: str | int) -> int:
+    """Derives a seed (63 bits) from a purpose and numbers.
 
-    Workers that live longer keep random numbers that no checkpoint has.
+    Neighbouring seeds and epochs share nothing, as they would if they were added up. The hash is
+    another than that of ``utilities.seeds.derive_seed``, and must stay: a training that was begun
+    with these seeds is resumed with them, as stored noise and ranks follow from the other.
 
-    Args:
-        found: What ``train_dataloader()`` returned.
-        hook: Its name with that of its class, for errors.
-        seed, epoch, rank, world_size: As of ``EpochSampler``.
-
-    Raises:
-        TypeError: Not one DataLoader over a map-style data set, or one with a sampler for several
-            processes.
+    Examples:
+        >>> training_seed("order", 0, 1) != training_seed("order", 1, 0)
+        True
     """
-    if not isinstance(found, DataLoader):
-        raise _refused(hook, f"a {type(found).__name__}")
-    if isinstance(found.dataset, IterableDataset) or found.batch_sampler is None:
-        raise _refused(hook, f"one of {type(found.dataset).__name__} without numbered batches")
-    if isinstance(found.sampler, DistributedSampler):
-        raise _refused(hook, "one with a DistributedSampler, while the cell deals samples out")
-    loader: DataLoader[Any] = found
-    single = type(loader.batch_sampler) is BatchSampler
-    sampler = EpochSampler(
-        cast("Sampler[Any]", loader.sampler if single else loader.batch_sampler),
-        seed=seed, epoch=epoch, rank=rank, world_size=world_size,
-    )  # fmt: skip
-    order: dict[str, Any] = {"batch_sampler": sampler}
-    if single:
-        order = {
-            "sampler": sampler, "batch_size": loader.batch_size, "drop_last": loader.drop_last,
-        }  # fmt: skip
-    made: DataLoader[Any] = DataLoader(
-        loader.dataset,
-        **order,
-        collate_fn=loader.collate_fn,
-        worker_init_fn=loader.worker_init_fn,
-        generator=sampler.generator,
-        **workers(loader),
-    )
-    return made, sampler
+    digest = hashlib.sha256(repr(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
 
 
-def _refused(hook: str, got: str) -> TypeError:
-    return TypeError(
-        f"{hook} must return one DataLoader of batches of a map-style data set, with shuffle=True "
-        f"or any sampler for one process, got {got}. A killed training could not go on with it."
-    )
+def seed_everything(*parts: str | int) -> None:
+    """Seeds the global generators of Python, NumPy, torch and all its devices."""
+    seed = training_seed(*parts)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - augmentations draw from the global one
+    torch.manual_seed(seed)

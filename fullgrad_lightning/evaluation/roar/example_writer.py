@@ -10,11 +10,13 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.datamodules.dataloaders import loader_of
+from fullgrad_lightning.datamodules.dataloaders import split_dataloader
 from fullgrad_lightning.datamodules.roar.masked_dataset import MaskedDataset
-from fullgrad_lightning.datamodules.roar.transform_split import normalization_by, transforms_of
-from fullgrad_lightning.models.batches import images_and_labels
+from fullgrad_lightning.datamodules.roar.transform_split import find_normalization, list_transforms
 from fullgrad_lightning.utilities.files import atomic_path
+from fullgrad_lightning.utilities.indices import first_of_equal_parts
+from fullgrad_lightning.utilities.normalization import Normalization
+from fullgrad_lightning.utilities.samples import require_images_and_labels
 
 NUMBER = 6
 
@@ -50,15 +52,15 @@ def write_examples(path: Path, data: pl.LightningDataModule) -> None:
         data: Set up for testing. Its ``mean`` and ``std`` undo the normalisation; without them,
             those of a ``Normalize`` among the transforms of its test images.
     """
-    loader = loader_of(data, "test")
+    loader = split_dataloader(data, "test")
     assert loader is not None
     dataset: Any = loader.dataset
-    indices = np.unique(np.arange(NUMBER) * len(dataset) // NUMBER)
-    images, labels = images_and_labels(loader.collate_fn([dataset[int(i)] for i in indices]))
+    indices = first_of_equal_parts(len(dataset), NUMBER)
+    images, labels = require_images_and_labels(loader.collate_fn([dataset[i] for i in indices]))
     arrays: dict[str, Any] = {
-        "images": _seen(images.cpu(), *_normalization(data, dataset)),
+        "images": _as_bytes(images.cpu(), _normalization(data, dataset)),
         "labels": labels.cpu().numpy().astype(np.int64),
-        "indices": indices.astype(np.int64),
+        "indices": np.array(indices, dtype=np.int64),
     }
     class_names = tuple(getattr(data, "class_names", None) or ())
     if arrays["labels"].max() < len(class_names):
@@ -67,24 +69,21 @@ def write_examples(path: Path, data: pl.LightningDataModule) -> None:
         np.savez_compressed(unfinished, **arrays)
 
 
-def _normalization(data: pl.LightningDataModule, dataset: Any) -> tuple[Any, Any]:
-    masked = isinstance(dataset, MaskedDataset)
-    found = normalization_by(
-        data, lambda: [dataset.rest] if masked else transforms_of(dataset, "test")
+def _normalization(data: pl.LightningDataModule, dataset: Any) -> Normalization | None:
+    is_masked = isinstance(dataset, MaskedDataset)
+    return find_normalization(
+        data, lambda: [dataset.remainder] if is_masked else list_transforms(dataset, "test")
     )
-    return found or (None, None)
 
 
-def _seen(images: Tensor, mean: Any, std: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """(n, H, W, 3) uint8 of (n, C, H, W)."""
+def _as_bytes(
+    images: Tensor, normalization: Normalization | None
+) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Returns images (n, C, H, W) as (n, H, W, 3) uint8, un-normalised."""
     if images.dtype != torch.uint8:
         images = images.float()
-        if mean is not None and std is not None:
-            images = images * _by_channel(std) + _by_channel(mean)
+        if normalization is not None:
+            images = normalization.denormalize(images)
         images = (images * 255).round().clamp(0, 255).byte()
     channels = images[:, :3] if images.shape[1] >= 3 else images[:, :1].expand(-1, 3, -1, -1)
     return channels.permute(0, 2, 3, 1).contiguous().numpy()
-
-
-def _by_channel(values: Any) -> Tensor:
-    return torch.as_tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)

@@ -12,18 +12,19 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from fullgrad_lightning.datamodules.dataloaders import loader_of
+from fullgrad_lightning.datamodules.dataloaders import split_dataloader
 from fullgrad_lightning.datamodules.roar.datamodule import ROARDataModule
-from fullgrad_lightning.datamodules.roar.dataset_checks import LOOKED_AT, fetch, spread
+from fullgrad_lightning.datamodules.roar.dataset_checks import FINGERPRINT_SAMPLES, fetch_samples
 from fullgrad_lightning.evaluation.roar.components import make
 from fullgrad_lightning.evaluation.roar.config import GridConfig
-from fullgrad_lightning.evaluation.roar.epoch_sampler import reproducible_loader
+from fullgrad_lightning.evaluation.roar.epoch_seeding import EpochSeededDataModule
 from fullgrad_lightning.evaluation.roar.jobs import Job
 from fullgrad_lightning.evaluation.roar.logged_metrics import find_accuracy
-from fullgrad_lightning.models.batches import images_alone, images_and_labels
 from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor
 from fullgrad_lightning.stores.rank_store import RankStore
+from fullgrad_lightning.utilities.indices import evenly_spaced_indices
 from fullgrad_lightning.utilities.lightning_messages import suppress_lightning_messages
+from fullgrad_lightning.utilities.samples import require_images, require_images_and_labels
 
 
 def check(grid: GridConfig, jobs: Sequence[Job]) -> str:
@@ -44,7 +45,7 @@ def check(grid: GridConfig, jobs: Sequence[Job]) -> str:
     parts.data.prepare_data()
     data = ROARDataModule(parts.data)
     data.setup("predict")
-    _check_train_loader(parts.data)
+    EpochSeededDataModule(parts.data, seed=0).train_dataloader()  # raises if it cannot be seeded
     if "test" not in data.splits:
         raise ValueError(
             f"{type(parts.data).__name__} has no test_dataloader, and a grid reports test accuracy."
@@ -52,11 +53,6 @@ def check(grid: GridConfig, jobs: Sequence[Job]) -> str:
     _check_stores(grid, data)
     _check_model(grid, parts.model, parts.data, data)
     return _check_room(Path(grid.output), jobs, data)
-
-
-def _check_train_loader(base: pl.LightningDataModule) -> None:
-    hook = f"{type(base).__name__}.train_dataloader"
-    reproducible_loader(base.train_dataloader(), hook, seed=0, epoch=0)
 
 
 def _check_stores(grid: GridConfig, data: ROARDataModule) -> None:
@@ -69,13 +65,13 @@ def _check_stores(grid: GridConfig, data: ROARDataModule) -> None:
 def _check_model(
     grid: GridConfig, model: pl.LightningModule, base: pl.LightningDataModule, data: ROARDataModule
 ) -> None:
-    loader = loader_of(base, "test")
+    loader = split_dataloader(base, "test")
     assert loader is not None
     two = Subset(loader.dataset, [0, 1 % len(cast(Sized, loader.dataset))])
     few = DataLoader(two, batch_size=2, collate_fn=loader.collate_fn)
     batch = loader.collate_fn([two[0], two[1]])
     with torch.random.fork_rng(devices=[]):
-        logits = model.eval()(images_alone(batch))
+        logits = model.eval()(require_images(batch))
         if not isinstance(logits, Tensor) or logits.ndim != 2:
             got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ValueError(f"The model must answer images with logits (N, K), got {got}.")
@@ -99,8 +95,9 @@ def _check_model(
 def _check_labels(logits: int, name: str, loader: DataLoader[Any]) -> None:
     """Not every data module tells its classes; without logits for a label, losses raise."""
     dataset = cast(Sized, loader.dataset)
-    samples = fetch(dataset, spread(len(dataset), LOOKED_AT))
-    _, labels = images_and_labels(loader.collate_fn(samples))
+    indices = evenly_spaced_indices(len(dataset), FINGERPRINT_SAMPLES)
+    samples = fetch_samples(dataset, indices)
+    _, labels = require_images_and_labels(loader.collate_fn(samples))
     if labels.ndim == 1 and not labels.is_floating_point() and (top := int(labels.max())) >= logits:
         raise ValueError(
             f"The model answers with {logits} logits, but the test images of {name} have labels up "

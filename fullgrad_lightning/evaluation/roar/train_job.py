@@ -37,14 +37,16 @@ def train_cell(folder: Path, started: float) -> None:
         EpochCheckpoint,
         readable_checkpoint,
     )
+    from fullgrad_lightning.evaluation.roar.epoch_sampler import seed_everything
+    from fullgrad_lightning.evaluation.roar.epoch_seeding import EpochSeededDataModule
     from fullgrad_lightning.evaluation.roar.logged_metrics import find_accuracy, find_loss
-    from fullgrad_lightning.evaluation.roar.seeding import seed_everything
 
     seed_everything("weights", label["seed"])
     parts = make(cell["data"], cell["model"], cell["trainer"])
-    data = _masked(parts.data, cell["masking"], folder, label["seed"])
+    masked = _masked(parts.data, cell["masking"], folder, label["seed"])
+    data = EpochSeededDataModule(masked, label["seed"])
     last = EpochCheckpoint(folder, started)
-    trainer = _trainer(parts.trainer, folder, label["seed"], last)
+    trainer = _trainer(parts.trainer, folder, last)
     checkpoint = readable_checkpoint(last.path)
     trainer.fit(parts.model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     # All processes run over the whole test set: a distributed sampler would count some twice.
@@ -79,7 +81,7 @@ def _masked(
     return ROARDataModule(base, store, **options, seed=seed)
 
 
-def _trainer(options: dict[str, Any], folder: Path, seed: int, last: pl.Callback) -> pl.Trainer:
+def _trainer(options: dict[str, Any], folder: Path, last: pl.Callback) -> pl.Trainer:
     import pytorch_lightning as pl
     import torch
     from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
@@ -92,7 +94,7 @@ def _trainer(options: dict[str, Any], folder: Path, seed: int, last: pl.Callback
     # was not written to would be filled with NaN.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     board = TensorBoardLogger(folder, name="logs")  # a version for each time the cell is started
-    own = [ExampleWriter(folder / "examples.npz"), EpochSeeding(seed), last]
+    own = [ExampleWriter(folder / "examples.npz"), EpochSeeding(), last]
     usual = {"deterministic": "warn", "num_sanity_val_steps": 0, "enable_model_summary": False}
     return pl.Trainer(
         **{

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from fullgrad_lightning.datamodules.indexed_batches import read_indexed_batch
 from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
 from fullgrad_lightning.evaluation.components import Components
 from fullgrad_lightning.evaluation.config import ConfigError, EvaluationConfig
 from fullgrad_lightning.evaluation.sanity.randomization_test import check_randomization
 from fullgrad_lightning.evaluation.sanity.report import write_sanity_report
-from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 from fullgrad_lightning.saliency.registry import saliency_method
 from fullgrad_lightning.utilities.checks import check_int
@@ -100,7 +100,8 @@ def run_check(parts: Components[SanityConfig]) -> str:
             )
     except (TypeError, ValueError) as error:
         raise ConfigError(str(error)) from error
-    mean, std = data.normalization or (None, None)
+    normalization = data.normalization
+    mean, std = (normalization.mean, normalization.std) if normalization else (None, None)
     shown = unnormalized(images[: study.pictures], mean, std)
     return write_sanity_report(curves, shown, Path(study.output))
 
@@ -124,7 +125,7 @@ def _samples(
     data: IndexedSplitDataModule, study: SanityConfig
 ) -> tuple[Tensor, Tensor, Tensor | int | None, int]:
     """Row numbers (N,), images (N, C, H, W), the target, and the size of the largest batch."""
-    found = [numbered(batch, study.target) for batch in data.predict_dataloader()[0]]
+    found = [read_indexed_batch(batch, study.target) for batch in data.predict_dataloader()[0]]
     rows, images, targets = zip(*found, strict=True)
     labels = [target for target in targets if isinstance(target, Tensor)]
     target = torch.cat(labels) if labels else targets[0]

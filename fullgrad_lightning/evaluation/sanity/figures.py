@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from fullgrad_lightning.datamodules.roar.dataset_checks import spread
 from fullgrad_lightning.evaluation.reports.curve_labels import Label, draw_labels
 from fullgrad_lightning.evaluation.reports.curve_style import (
     DARK,
@@ -24,6 +23,7 @@ from fullgrad_lightning.evaluation.reports.curve_style import (
 )
 from fullgrad_lightning.evaluation.sanity.results import SanityCurves
 from fullgrad_lightning.utilities.files import atomic_path
+from fullgrad_lightning.utilities.indices import evenly_spaced_indices
 from fullgrad_lightning.visualization import display_name, heatmap
 from fullgrad_lightning.visualization.canvas import Row, as_bytes, panel_size, sheet
 from fullgrad_lightning.visualization.unnormalize import resized
@@ -76,7 +76,7 @@ def draw_maps(curves: SanityCurves, images: Tensor) -> Tensor:
             f"images must be ({kept}, 3, H, W), one for each sample whose maps were kept, got "
             f"shape {tuple(images.shape)}."
         )
-    stages = spread(len(curves.depths), MOST)
+    stages = evenly_spaced_indices(len(curves.depths), MOST)
     headings = ["Input", *(_ending(curves.headings[stage]) for stage in stages)]
     width = PANEL * len(headings)
     size = panel_size((images.shape[2], images.shape[3]), len(headings), width)
@@ -104,7 +104,7 @@ def _frame(axes: Axes, curves: SanityCurves) -> None:
     lowest = max(lowest, min(one.mean for one in found) - 0.3)
     axes.set_ylim(min(-0.05, lowest - 0.05), 1.05)
     axes.set_xlim(-0.1, len(curves.depths) - 0.9)
-    named = spread(len(curves.depths), MOST)
+    named = evenly_spaced_indices(len(curves.depths), MOST)
     axes.set_xticks(
         named, [_stage_name(curves, stage) for stage in named],
         rotation=30, ha="right", rotation_mode="anchor",

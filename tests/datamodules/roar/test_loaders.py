@@ -23,7 +23,7 @@ from torch.utils.data import (
 )
 
 from fullgrad_lightning.datamodules import ROARDataModule
-from fullgrad_lightning.datamodules.dataloaders import rebuilt
+from fullgrad_lightning.datamodules.dataloaders import replace_dataset
 from fullgrad_lightning.stores.rank_store import RankStore
 from tests.datamodules.roar.studies import (
     SIZES,
@@ -65,7 +65,7 @@ def test_options_are_those_of_the_users_loader() -> None:
         prefetch_factor=3, persistent_workers=True, multiprocessing_context="spawn",
         in_order=False,
     )  # fmt: skip
-    again = rebuilt(own, other)
+    again = replace_dataset(own, other)
     assert again.dataset is other and again.batch_sampler is not own.batch_sampler
     for name in (
         "batch_size", "sampler", "drop_last", "collate_fn", "num_workers", "pin_memory", "timeout",
@@ -74,7 +74,7 @@ def test_options_are_those_of_the_users_loader() -> None:
     ):  # fmt: skip
         assert getattr(again, name) is getattr(own, name), name
     pairs = DataLoader(dataset, batch_sampler=Pairs(SequentialSampler(dataset), 2, False))
-    assert rebuilt(pairs, other).batch_sampler is pairs.batch_sampler
+    assert replace_dataset(pairs, other).batch_sampler is pairs.batch_sampler
     missing = set(vars(own)) - {k for k in vars(own) if k.startswith("_")} - {"dataset"}
     assert missing <= {
         "batch_size", "sampler", "drop_last", "collate_fn", "num_workers", "pin_memory", "timeout",
@@ -166,7 +166,7 @@ class Endless(DataLoader[Any]):
         (lambda own: [own, own], "must return one DataLoader, got a list"),
         (lambda own: {"a": own}, "must return one DataLoader, got a dict"),
         (lambda own: DataLoader(Stream()), "The Stream of Base.val_dataloader has no length"),
-        (lambda own: Endless(own.dataset), "a Endless, which iterates in a way of its own"),
+        (lambda own: Endless(own.dataset), "a Endless, whose own __iter__ would be lost"),
         (lambda own: DataLoader(own.dataset, batch_size=None), "set batch_size"),
     ],
 )

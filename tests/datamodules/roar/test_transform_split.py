@@ -16,7 +16,8 @@ from torchvision.datasets import VisionDataset
 from torchvision.transforms import v2
 
 from fullgrad_lightning.datamodules import ImageFolderDataModule, ROARDataModule
-from fullgrad_lightning.datamodules.roar.transform_split import pipeline_of, prepared
+from fullgrad_lightning.datamodules.roar.transform_split import split_transforms
+from fullgrad_lightning.datamodules.transforms import replace_transform
 from tests.datamodules.fakes import pictures, write_folder
 from tests.datamodules.roar.studies import (
     MEAN,
@@ -43,8 +44,8 @@ def names(transform: Any) -> list[str]:
 
 def split_up(*transforms: Any) -> tuple[list[str], list[list[str]]]:
     images = pictures(4, 3, 8, 8)
-    found = pipeline_of({str(i): Pictures(images, t) for i, t in enumerate(transforms)})
-    return names(found.prepare), [names(rest) for rest in found.rests.values()]
+    found = split_transforms({str(i): Pictures(images, t) for i, t in enumerate(transforms)})
+    return names(found.prepare), [names(rest) for rest in found.remainders.values()]
 
 
 def test_the_common_deterministic_start() -> None:
@@ -97,12 +98,12 @@ class WithTarget(VisionDataset):
 
 def test_transforms_of_the_target_stay() -> None:
     dataset = WithTarget(transform=V2_EVAL, target_transform=lambda label: label + 100)
-    image, label = prepared(dataset, v2.PILToTensor())[2]
+    image, label = replace_transform(dataset, v2.PILToTensor())[2]
     assert image.dtype == torch.uint8 and label == 102
     assert dataset[2][0].dtype == torch.float32
     joint = WithTarget(transforms=v2.Compose([v2.ToImage()]))
     with pytest.raises(ValueError, match="WithTarget, of the train split, has `transforms`"):
-        pipeline_of({"train": joint})
+        split_transforms({"train": joint})
 
 
 def refused(base: Base, message: str, **options: Any) -> None:
@@ -189,7 +190,7 @@ class Twice(Pictures):
 def test_a_data_set_that_does_more_with_its_transform() -> None:
     base = base_of(V2_TRAIN, V2_EVAL)
     base.datasets["val"] = Twice(raw("val"), v2.Compose([v2.ToImage(), TO_FLOAT, NORMALIZE]))
-    refused(base, "transform of the val split could not be taken apart")
+    refused(base, "transform of the val split could not be split")
 
 
 def test_joined_data_sets_with_different_transforms() -> None:

@@ -10,17 +10,13 @@ import pytest
 import torch
 from torch.utils.data import (
     BatchSampler,
-    DataLoader,
-    DistributedSampler,
-    IterableDataset,
     RandomSampler,
     Sampler,
     SequentialSampler,
-    TensorDataset,
     WeightedRandomSampler,
 )
 
-from fullgrad_lightning.evaluation.roar.epoch_sampler import EpochSampler, reproducible_loader
+from fullgrad_lightning.evaluation.roar.epoch_sampler import EpochSampler
 
 SIZE = 11
 
@@ -80,20 +76,6 @@ def test_processes_share_one_order(world_size: int) -> None:
     assert dealt[:SIZE] == whole and dealt[SIZE:] == whole[: len(dealt) - SIZE]
 
 
-def test_the_loader_is_the_same_but_for_order_and_workers() -> None:
-    dataset = TensorDataset(torch.arange(SIZE))
-    own = DataLoader(
-        dataset, batch_size=4, shuffle=True, drop_last=True, num_workers=1,
-        persistent_workers=True, prefetch_factor=3, collate_fn=list,
-    )  # fmt: skip
-    loader, sampler = reproducible_loader(own, "Data.train_dataloader", seed=0, epoch=1)
-    assert loader.dataset is dataset and loader.sampler is sampler
-    for name in ("batch_size", "drop_last", "num_workers", "prefetch_factor", "collate_fn"):
-        assert getattr(loader, name) == getattr(own, name)
-    assert not loader.persistent_workers
-    assert len(loader) == len(own)
-
-
 def test_seeds_of_workers_differ_by_process_and_epoch() -> None:
     seeds = {
         EpochSampler(
@@ -103,24 +85,3 @@ def test_seeds_of_workers_differ_by_process_and_epoch() -> None:
         for rank in (0, 1)
     }
     assert len(seeds) == 4
-
-
-class Stream(IterableDataset[int]):
-    def __iter__(self) -> Any:
-        return iter(range(3))
-
-
-@pytest.mark.parametrize(
-    ("found", "message"),
-    [
-        ([DataLoader(range(3))], "one DataLoader .*got a list"),  # type: ignore[arg-type]
-        (DataLoader(Stream()), "got one of Stream without numbered"),
-        (
-            DataLoader(range(4), sampler=DistributedSampler(range(4), 2, 0)),  # type: ignore
-            "a DistributedSampler",
-        ),
-    ],
-)
-def test_loaders_that_cannot_be_made_again(found: object, message: str) -> None:
-    with pytest.raises(TypeError, match=message):
-        reproducible_loader(found, "Data.train_dataloader", seed=0, epoch=0)

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch.utils.data import DataLoader, DistributedSampler, IterableDataset, TensorDataset
 
 from fullgrad_lightning.evaluation.roar.epoch_checkpoint import (
     AtomicCheckpointIO,
     EpochCheckpoint,
     readable_checkpoint,
 )
-from fullgrad_lightning.evaluation.roar.epoch_seeding import EpochSeeding
-from fullgrad_lightning.evaluation.roar.seeding import seed_everything
+from fullgrad_lightning.evaluation.roar.epoch_sampler import EpochSampler, seed_everything
+from fullgrad_lightning.evaluation.roar.epoch_seeding import EpochSeededDataModule, EpochSeeding
 from tests.evaluation.roar.planted import AugmentedShapes, DropoutNet
 
 EPOCHS = 4
@@ -41,10 +42,10 @@ def train(folder: Path, *callbacks: pl.Callback, workers: int = 0, **options: An
     trainer = pl.Trainer(
         max_epochs=EPOCHS, accelerator="cpu", logger=False, enable_progress_bar=False,
         enable_model_summary=False, num_sanity_val_steps=0, use_distributed_sampler=False,
-        callbacks=[*callbacks, EpochSeeding(5), last], plugins=[AtomicCheckpointIO()],
+        callbacks=[*callbacks, EpochSeeding(), last], plugins=[AtomicCheckpointIO()],
         default_root_dir=folder,
     )  # fmt: skip
-    data = AugmentedShapes(num_workers=workers)
+    data = EpochSeededDataModule(AugmentedShapes(num_workers=workers), 5)
     checkpoint = readable_checkpoint(last.path)
     try:
         trainer.fit(DropoutNet(**options), datamodule=data, ckpt_path=checkpoint, weights_only=True)
@@ -95,6 +96,75 @@ def test_the_seed_matters(tmp_path: Path) -> None:
     assert resumed["epoch"] == whole["epoch"]
     with pytest.raises(AssertionError):
         assert_same(resumed, whole)
+
+
+SIZE = 11
+
+
+class Data(pl.LightningDataModule):
+    """A loader, and hyperparameters."""
+
+    def __init__(self, loader: Any, color: str = "red") -> None:
+        super().__init__()
+        self.save_hyperparameters("color")
+        self.loader = loader
+
+    def train_dataloader(self) -> Any:
+        return self.loader
+
+
+def test_the_loader_is_the_same_but_for_order_and_workers() -> None:
+    dataset = TensorDataset(torch.arange(SIZE))
+    own = DataLoader(
+        dataset, batch_size=4, shuffle=True, drop_last=True, num_workers=1,
+        persistent_workers=True, prefetch_factor=3, collate_fn=list,
+    )  # fmt: skip
+    loader = EpochSeededDataModule(Data(own), 0).train_dataloader()
+    assert loader.dataset is dataset and isinstance(loader.sampler, EpochSampler)
+    assert loader.sampler.sampler is own.sampler and loader.generator is loader.sampler.generator
+    for name in ("batch_size", "drop_last", "num_workers", "prefetch_factor", "collate_fn"):
+        assert getattr(loader, name) == getattr(own, name)
+    assert not loader.persistent_workers
+    assert len(loader) == len(own)
+
+
+def test_batches_of_ones_own_stay() -> None:
+    batches: Any = [[2, 0], [1]]
+    own = DataLoader(TensorDataset(torch.arange(3)), batch_sampler=batches)
+    loader = EpochSeededDataModule(Data(own), 0).train_dataloader()
+    assert isinstance(loader.batch_sampler, EpochSampler)
+    assert [batch.tolist() for (batch,) in loader] == batches
+
+
+class Stream(IterableDataset[int]):
+    def __iter__(self) -> Any:
+        return iter(range(3))
+
+
+@pytest.mark.parametrize(
+    ("loader", "message"),
+    [
+        ([DataLoader(range(3))], "Data.train_dataloader must return one DataLoader, got a list"),  # type: ignore[arg-type]
+        (DataLoader(Stream()), "The Stream of Data.train_dataloader has no length"),
+        (
+            DataLoader(range(4), sampler=DistributedSampler(range(4), 2, 0)),  # type: ignore
+            "Data.train_dataloader returned a loader with a DistributedSampler",
+        ),
+    ],
+)
+def test_loaders_that_cannot_be_seeded(loader: object, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        EpochSeededDataModule(Data(loader), 0).train_dataloader()
+
+
+def test_the_wrapper_is_as_its_base(tmp_path: Path) -> None:
+    base = AugmentedShapes(num_workers=0)
+    data = EpochSeededDataModule(base, 0)
+    assert data.mean == base.mean and data.class_names == base.class_names
+    assert "train_dataloader" not in vars(base), "nothing of it is replaced"
+    named = EpochSeededDataModule(Data(None), 0)
+    assert dict(named.hparams) == {"color": "red"}
+    assert EpochSeededDataModule(named, 0).val_dataloader() == []
 
 
 def test_a_training_that_was_stopped_early_stays_stopped(tmp_path: Path) -> None:
