@@ -22,6 +22,7 @@ from fullgrad_lightning.datamodules.shapes.datamodule import ShapesDataset
 from fullgrad_lightning.evaluation.roar.config import GridConfig
 from fullgrad_lightning.evaluation.roar.grid_state import GridState
 from fullgrad_lightning.evaluation.roar.report import write_report
+from fullgrad_lightning.evaluation.roar.resolution import resolve_grid
 from fullgrad_lightning.evaluation.roar.scheduler import run_grid
 from fullgrad_lightning.masking.ranking import rank_pixels
 from fullgrad_lightning.stores.rank_store import RankStore
@@ -79,7 +80,7 @@ def main() -> None:
     options = parser.parse_args()
     for class_by in ("texture", "shape"):
         grid = grid_of(options.output, class_by, options.seeds)
-        run_grid(grid, jobs=options.jobs)
+        run_grid(resolve_grid(grid), jobs=options.jobs)
         print(f"The class is the object's {class_by}:\n\n{write_report(GridState(grid.output))}")
 
 

@@ -6,15 +6,14 @@ Shapes: N images of C channels, (H, W) their size.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from fullgrad_lightning.masking.imputation import noisy_linear
-
-Fill = Literal["mean", "black", "blur", "noisy_linear"]
+from fullgrad_lightning.masking.types import Fill as Fill
 
 # σ of the blur as a share of the image's shorter side: 4 pixels of 32, 28 of 224.
 BLUR = 1 / 8

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from torch import Tensor
 
-Order = Literal["most_salient", "least_salient"]
+from fullgrad_lightning.masking.types import Order as Order
 
 
 @dataclass(frozen=True, kw_only=True)

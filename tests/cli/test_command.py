@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fullgrad_lightning.cli import main
-from fullgrad_lightning.cli.parser import COMMANDS, TRAINING
+from fullgrad_lightning.cli import COMMANDS, main
+from fullgrad_lightning.cli.training import SUMMARIES
 
 HELP = [
     ["--help"], ["-h"], ["--version"], *([command, "--help"] for command in COMMANDS),
@@ -49,7 +49,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"\n    {command} " in shown for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", TRAINING)
+@pytest.mark.parametrize("command", SUMMARIES)
 def test_help_of_training_names_what_lightning_cli_tells(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

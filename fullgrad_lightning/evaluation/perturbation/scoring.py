@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from fullgrad_lightning.callbacks.base.prediction_writer import ResumablePredictionWriter
-from fullgrad_lightning.evaluation.config import Target
 from fullgrad_lightning.evaluation.perturbation.scores import Score, joined
 from fullgrad_lightning.models.batches import numbered
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 from fullgrad_lightning.stores.curve_store import CurveStore
 from fullgrad_lightning.stores.rank_store import RankStore
+from fullgrad_lightning.utilities.targets import TargetSpec
 
 
 class PerturbationScorer(pl.LightningModule):
@@ -37,7 +37,7 @@ class PerturbationScorer(pl.LightningModule):
     """
 
     def __init__(
-        self, model: nn.Module, score: Score, ranks: RankStore, *, target: Target, seed: int
+        self, model: nn.Module, score: Score, ranks: RankStore, *, target: TargetSpec, seed: int
     ) -> None:
         super().__init__()
         self.model, self.score, self.ranks = model, score, ranks
@@ -81,7 +81,7 @@ class ScoreWriter(ResumablePredictionWriter):
 
 
 def score_store(
-    path: Path, series: str, score: Score, ranks: RankStore, target: Target
+    path: Path, series: str, score: Score, ranks: RankStore, target: TargetSpec
 ) -> CurveStore:
     """The store of a series; what its scores are made from follows from what its ranks were.
 

@@ -10,7 +10,7 @@ import pytest
 from fullgrad_lightning.cli import main
 from tests.datamodules.fakes import write_folder
 
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 FEW = ["--samples", "2", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
 
 

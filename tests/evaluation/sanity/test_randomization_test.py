@@ -8,7 +8,8 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.evaluation.sanity import CascadingRandomization, check_randomization
+from fullgrad_lightning.evaluation.sanity.cascading_randomization import CascadingRandomization
+from fullgrad_lightning.evaluation.sanity.randomization_test import check_randomization
 from tests.saliency.networks import network
 from tests.saliency.test_sanity_checks import squares, trained
 

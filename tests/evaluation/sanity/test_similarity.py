@@ -10,7 +10,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from fullgrad_lightning.evaluation.sanity import similarities
+from fullgrad_lightning.evaluation.sanity.similarity import similarities
 
 GENERATOR = torch.Generator().manual_seed(0)
 MAPS = torch.randn(4, 1, 13, 17, generator=GENERATOR, dtype=torch.float64)
