@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any
 
 from fullgrad_lightning.cli.evaluation import add_evaluation_help, run_evaluation
 from fullgrad_lightning.cli.options import choices, default_of
 from fullgrad_lightning.evaluation.perturbation.config import SCORES, PerturbationConfig
-from fullgrad_lightning.masking.types import Fill
+from fullgrad_lightning.masking.options import FILLS
 
 _DESCRIPTION = """\
 Pixel perturbation (Srinivas & Fleuret 2019, §5.1): replace the least, and the most, salient pixels
@@ -29,7 +29,7 @@ examples:
 def add_parser(commands: Any) -> None:
     """Adds the help of the command."""
     fractions = default_of(PerturbationConfig, "fractions")
-    fills = choices(PerturbationConfig, "fill", get_args(Fill))
+    fills = choices(PerturbationConfig, "fill", FILLS)
     add_evaluation_help(
         commands,
         "perturb",

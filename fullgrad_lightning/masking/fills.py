@@ -13,7 +13,7 @@ from torch import Tensor
 from torchvision.transforms.v2.functional import gaussian_blur
 
 from fullgrad_lightning.masking.imputation import noisy_linear
-from fullgrad_lightning.masking.types import Fill as Fill
+from fullgrad_lightning.masking.options import Fill as Fill
 
 # σ of the blur as a share of the image's shorter side: 4 pixels of 32, 28 of 224.
 BLUR = 1 / 8

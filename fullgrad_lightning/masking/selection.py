@@ -7,7 +7,7 @@ from typing import get_args
 
 from torch import Tensor
 
-from fullgrad_lightning.masking.types import Order as Order
+from fullgrad_lightning.masking.options import Order as Order
 
 
 @dataclass(frozen=True, kw_only=True)

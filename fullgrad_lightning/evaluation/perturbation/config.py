@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fullgrad_lightning.evaluation.config import EvaluationConfig, config_errors
-from fullgrad_lightning.masking.types import Fill
+from fullgrad_lightning.masking.options import Fill
 
 if TYPE_CHECKING:
     from fullgrad_lightning.evaluation.perturbation.scores import Score

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 from fullgrad_lightning.evaluation.config import (
     ConfigError,
@@ -14,7 +14,7 @@ from fullgrad_lightning.evaluation.config import (
     parse_methods,
 )
 from fullgrad_lightning.evaluation.roar.jobs import REFERENCE
-from fullgrad_lightning.masking.types import Fill, Order
+from fullgrad_lightning.masking.options import FILLS, ORDERS, Fill, Order
 from fullgrad_lightning.utilities.checks import (
     check_choice,
     check_distinct_ints,
@@ -115,8 +115,8 @@ class GridConfig:
         with config_errors():
             _check_fractions(self.fractions)
             check_distinct_ints("seeds", self.seeds)
-            check_choice("order", self.order, get_args(Order))
-            check_choice("fill", self.fill, get_args(Fill))
+            check_choice("order", self.order, ORDERS)
+            check_choice("fill", self.fill, FILLS)
             check_target(self.target)
             _ = self.specs  # parsed for its checks
             self._check_trainer()
