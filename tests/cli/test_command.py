@@ -62,6 +62,25 @@ def test_help_of_training_names_what_lightning_cli_tells(
 
 
 @pytest.mark.parametrize(
+    ("command", "lines"),
+    [
+        (
+            "perturb",
+            ["default: 0.01 0.03 0.05 0.07 0.1", "default: runs/perturb", "black (default)"],
+        ),
+        ("sanity", ["default: 16", "default: 8", "default: runs/sanity", "test (default)"]),
+    ],
+)
+def test_help_shows_the_defaults_of_the_configuration(
+    command: str, lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert all(line in shown for line in lines)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["fti"], "no command 'fti'. Did you mean 'fit'?"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,15 @@ import pytest
 
 from fullgrad_lightning.evaluation.config import ConfigError
 from tests.evaluation.roar.test_planning import grid
+
+
+def test_a_grid_is_made_without_torch() -> None:
+    code = (
+        "import sys; from fullgrad_lightning.evaluation.roar.config import GridConfig; "
+        "GridConfig(methods={'random': {}}, data={}, model={}, trainer={'max_epochs': 1}); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize(
@@ -32,6 +43,8 @@ from tests.evaluation.roar.test_planning import grid
         ({"target": True}, "target must be .* got True"),
         ({"methods": {"random": 3}}, "methods.random"),
         ({"methods": {"random": {"options": 3}}}, "methods.random.options"),
+        ({"methods": {"mine": {"mask_only": "yes"}}}, "mask_only must be true or false"),
+        ({"fractions": [True]}, "fractions must be a share"),
         ({"methods": {1: {}}}, "methods: 1 is not a valid name"),
         ({"trainer": {}}, "max_epochs is missing"),
         ({"trainer": {"max_epochs": 1, "logger": False}}, "trainer.logger cannot be set"),

@@ -113,7 +113,7 @@ def test_model_and_random_numbers_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"methods": []}, ValueError, r"names of saliency methods, as .*, got \[\]"),
+        ({"methods": []}, ValueError, r"names of saliency methods, such as .*, got \[\]"),
         ({"methods": "fullgrad"}, ValueError, "names of saliency methods"),
         ({"methods": ["fulgrad"]}, ValueError, "Did you mean 'fullgrad'"),
         ({"batch_size": 0}, ValueError, "batch_size must be an integer ≥ 1"),
