@@ -28,9 +28,9 @@ def add_evaluation_help(
     """Adds the help of an evaluation.
 
     Args:
-        commands: What ``add_subparsers`` returns.
+        commands: The action that ``add_subparsers`` returns.
         name: The command.
-        kind: Its configuration, for the defaults.
+        kind: The command's configuration, for the defaults.
         summary, description, examples: Parts of the help.
         options: The options of this command alone.
     """

@@ -25,7 +25,7 @@ def add_help(
     """Adds the help of a command that another parser parses.
 
     Args:
-        commands: What ``add_subparsers`` returns.
+        commands: The action that ``add_subparsers`` returns.
         name: The command.
         summary: One line for the list of commands.
         usage, description, examples: Parts of the help, printed as they are.

@@ -66,7 +66,7 @@ def test_help_of_training_names_what_lightning_cli_tells(
     [
         (
             "perturb",
-            ["default: 0.01 0.03 0.05 0.07 0.1", "default: runs/perturb", "black (default)"],
+            ["default: 0.01 0.03 0.05 0.07 0.1)", "runs/perturb)", "black (default)"],
         ),
         ("sanity", ["default: 16", "default: 8", "default: runs/sanity", "test (default)"]),
     ],

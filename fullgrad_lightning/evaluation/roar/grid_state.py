@@ -33,6 +33,9 @@ class CellState:
     Args:
         folder: The cell's folder.
         description: The content of ``cell.json``: label, components and masking.
+        method: The name of its series; ``"reference"`` for fraction 0.
+        fraction: The share of the pixels that is chosen, 0…1.
+        seed: The seed of the training.
         state: ``"waiting"``: not started; ``"interrupted"``: started, and no process runs.
         result: The content of ``result.json``, once the cell is done.
         failure: The traceback, if the cell failed.
@@ -40,24 +43,12 @@ class CellState:
 
     folder: Path
     description: dict[str, Any]
+    method: str
+    fraction: float
+    seed: int
     state: State
     result: dict[str, Any] | None
     failure: str | None
-
-    @property
-    def method(self) -> str:
-        """The name of its series; ``"reference"`` for fraction 0."""
-        return str(self.description["label"]["method"])
-
-    @property
-    def fraction(self) -> float:
-        """The share of the pixels that is chosen, 0…1."""
-        return float(self.description["label"]["fraction"])
-
-    @property
-    def seed(self) -> int:
-        """The seed of the training."""
-        return int(self.description["label"]["seed"])
 
 
 class GridState:
@@ -120,9 +111,11 @@ class GridState:
 
 
 def _read_cell(folder: Path) -> CellState:
+    description = read_description(folder)
     return CellState(
         folder=folder,
-        description=read_description(folder),
+        description=description,
+        **description["label"],
         state=_read_state(folder),
         result=_read_json(folder / RESULT),
         failure=(_read_json(folder / FAILURE) or {}).get("traceback"),

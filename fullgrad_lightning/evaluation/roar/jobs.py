@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from fullgrad_lightning.utilities.files import atomic_write
 
@@ -19,14 +19,8 @@ CHECKPOINT, EXAMPLES = "last.ckpt", "examples.npz"
 
 REFERENCE = "reference"
 """The name of the series in which no pixel is replaced."""
-
-
-class _Kind(NamedTuple):
-    description: str
-    module: str
-
-
-_KINDS = {CELLS: _Kind("cell.json", "train_job"), MAPS: _Kind("job.json", "saliency_job")}
+_DESCRIPTIONS = {CELLS: "cell.json", MAPS: "job.json"}
+_MODULES = {CELLS: "train_job", MAPS: "saliency_job"}
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
@@ -74,7 +68,7 @@ class Job:
     @property
     def module(self) -> str:
         """The module that is run, as ``python -m <module> <folder>``."""
-        return f"{__package__}.{_kind(self.folder).module}"
+        return f"{__package__}.{_MODULES[self.folder.parent.name]}"
 
     @property
     def is_done(self) -> bool:
@@ -90,7 +84,7 @@ class Job:
 
 def description_path(folder: Path) -> Path:
     """The file with the description of a job, ``cell.json`` or ``job.json``."""
-    return folder / _kind(folder).description
+    return folder / _DESCRIPTIONS.get(folder.parent.name, "job.json")
 
 
 def read_description(folder: Path) -> dict[str, Any]:
@@ -111,9 +105,3 @@ def read_description(folder: Path) -> dict[str, Any]:
 def grid_folder(job: Path) -> Path:
     """The folder of the grid that a job's folder belongs to, from which its paths are counted."""
     return job.absolute().parent.parent
-
-
-def _kind(folder: Path) -> _Kind:
-    if folder.parent.name not in _KINDS:
-        raise FileNotFoundError(f"{folder} is not a job's folder: these are in {CELLS} and {MAPS}.")
-    return _KINDS[folder.parent.name]

@@ -32,7 +32,7 @@ def preflight(grid: ResolvedGrid, jobs: Sequence[Job]) -> str:
 
     Args:
         grid: The grid.
-        jobs: Its jobs.
+        jobs: The jobs of the grid.
 
     Returns:
         One line about the disk space that the maps need.

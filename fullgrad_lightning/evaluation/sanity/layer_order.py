@@ -42,8 +42,12 @@ def layers_from_output(model: nn.Module, x: Tensor) -> list[str]:
         last_use.pop(name, None)
         last_use[name] = None
 
-    recorders = _record_runs(layers, record_use), _RecordUses(layers, record_use)
-    with isolate_model(model, x), torch.no_grad(), recorders[0], recorders[1]:
+    with (
+        isolate_model(model, x),
+        torch.no_grad(),
+        _record_runs(layers, record_use),
+        _RecordUses(layers, record_use),
+    ):
         model(x.clone())
     return list(reversed(last_use))
 
