@@ -106,7 +106,7 @@ def measure(name: str) -> Row:
 
 
 def image_size(name: str) -> int:
-    """96, or what the model needs: exactness does not depend on it."""
+    """Image size of a model: 96, or its minimum; exactness does not depend on it."""
     return {"inception_v3": 128, "maxvit_t": 224, "vit_h_14": 112}.get(name, 96)
 
 

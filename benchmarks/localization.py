@@ -1,4 +1,4 @@
-"""Does saliency lie on the object? All methods, on drawn images whose evidence is known.
+"""Localisation of the evidence by all methods, on drawn images whose evidence is known.
 
     python -m benchmarks.localization [--seeds 0 1 2] [--write docs/localization.md]
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import platform
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,13 +19,13 @@ import torch
 from torch import nn
 
 import fullgrad_lightning as fgl
+from benchmarks.documentation import versions, write_section
 from fullgrad_lightning.datamodules.shapes.datamodule import ShapesDataset
 from fullgrad_lightning.evaluation.reports.statistics import estimate
 from fullgrad_lightning.evaluation.reports.tables import Table, as_markdown, as_text
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 from fullgrad_lightning.models.texture_classifier import TextureClassifier
 from fullgrad_lightning.saliency.base import SaliencyMethod
-from fullgrad_lightning.utilities.files import atomic_write
 from fullgrad_lightning.utilities.lightning_messages import suppress_lightning_messages
 
 SIZES = {"train_size": 1000, "val_size": 500, "batch_size": 32}  # those of `fullgrad demo`
@@ -34,7 +33,6 @@ EPOCHS = 8
 BATCH = 100
 ACCURACY, COVERED = "accuracy", "chance: the object's share"
 WHAT = ("energy", "pointing")
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 Numbers = dict[str, list[float]]  # by row of the table: a number for each seed
 
 
@@ -44,7 +42,7 @@ def max_pooled(num_classes: int) -> pl.LightningModule:
 
 
 def mean_pooled(num_classes: int) -> pl.LightningModule:
-    """The same with the mean over space in place of the maximum."""
+    """The network of ``fullgrad demo`` with mean pooling instead of maximum pooling."""
     classifier = TextureClassifier(num_classes)
     place = next(i for i, m in enumerate(classifier.network) if isinstance(m, nn.AdaptiveMaxPool2d))
     classifier.network[place] = nn.AdaptiveAvgPool2d(1)
@@ -61,7 +59,7 @@ NETWORKS: dict[str, Build] = {"max": max_pooled, "mean": mean_pooled, "vgg9": vg
 
 
 def methods() -> dict[str, SaliencyMethod]:
-    """All there are, with their usual options; FullGrad with three ψ."""
+    """All methods with default options; FullGrad with three ψ."""
     found: dict[str, SaliencyMethod] = {}
     for name in fgl.saliency_methods():
         if name == "fullgrad":
@@ -101,7 +99,7 @@ def scores(
 
 
 def measure(seeds: list[int], epochs: int) -> dict[str, Numbers]:
-    """By column of the table: the numbers of each row, one for each seed."""
+    """Numbers by column and row of the table, one for each seed."""
     found: dict[str, Numbers] = {}
 
     def note(column: str, row: str, value: float) -> None:
@@ -142,27 +140,17 @@ def _percent(values: list[float], digits: int) -> str:
 
 
 def section(found: dict[str, Numbers], seeds: list[int], epochs: int) -> str:
-    """What stands between the marks of the page."""
-    versions = (
-        f"torch {torch.__version__.split('+')[0]}, Python {platform.python_version()}, "
-        f"{torch.get_num_threads()} thread(s) of an x86-64 CPU"
-    )
+    """The measured section of the page."""
     accuracies = ", ".join(
         f"{kind} {_percent(values, 1)} %" for kind, values in found[ACCURACY].items()
     )
     return (
         f"Measured on {datetime.date.today()}: {len(seeds)} seeds, {epochs} epochs, "
-        f"{SIZES['val_size']} images each, {versions}. Validation accuracy: {accuracies}.\n\n"
+        f"{SIZES['val_size']} images each, {versions()}, "
+        f"{torch.get_num_threads()} thread(s) of an x86-64 CPU. "
+        f"Validation accuracy: {accuracies}.\n\n"
         f"{as_markdown(table(found))}"
     )
-
-
-def replaced(page: str, content: str) -> str:
-    """The page with what stands between the marks replaced."""
-    if page.count(BEGIN) != 1 or page.count(END) != 1:
-        raise SystemExit(f"The page must have the lines {BEGIN} and {END}, each once.")
-    before, after = page.split(BEGIN)[0], page.split(END)[1]
-    return f"{before}{BEGIN}\n{content}\n{END}{after}"
 
 
 def main() -> None:
@@ -177,9 +165,7 @@ def main() -> None:
         found = measure(options.seeds, options.epochs)
     print(as_text(table(found)))
     if options.write:
-        page = options.write.read_text(encoding="utf-8")
-        content = section(found, options.seeds, options.epochs)
-        atomic_write(options.write, replaced(page, content))
+        write_section(options.write, "measured", section(found, options.seeds, options.epochs))
 
 
 if __name__ == "__main__":

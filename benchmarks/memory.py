@@ -1,4 +1,4 @@
-"""Peak memory of what streams against a bare forward and input-gradient pass.
+"""Peak memory of the streaming functions against a bare forward and input-gradient pass.
 
     python -m benchmarks.memory [--model vgg16] [--size 224] [--batch 1] [--device cpu]
 
@@ -44,7 +44,7 @@ def main() -> None:
 def peaks(
     case: str, name: str, size: int, batch: int, device: str, *, repeats: int
 ) -> tuple[float, float]:
-    """What ``measure`` tells, the medians over processes."""
+    """Medians of ``measure`` over processes of their own."""
     rows = [_child(case, name, size, batch, device) for _ in range(repeats)]
     total, beyond = (statistics.median(column) for column in zip(*rows, strict=True))
     return total, beyond
@@ -53,14 +53,14 @@ def peaks(
 def _child(case: str, name: str, size: int, batch: int, device: str) -> list[float]:
     command = [sys.executable, "-m", "benchmarks.memory", "--case", case, "--model", name]
     command += ["--size", str(size), "--batch", str(batch), "--device", device]
-    # Give freed blocks back at once, or the peak would show the allocator's habits.
+    # Freed blocks are returned immediately, or the peak would depend on the allocator.
     env = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
     done = subprocess.run(command, env=env, check=True, stdout=subprocess.PIPE, text=True)
     return [float(number) for number in done.stdout.split()]
 
 
 def measure(case: str, name: str, size: int, batch: int, device: str) -> tuple[float, float]:
-    """Peak MiB, and how far that is above what was held before the pass."""
+    """Peak memory, and its excess over the memory before the pass, in MiB."""
     import torch
     import torchvision
 
@@ -89,7 +89,7 @@ def measure(case: str, name: str, size: int, batch: int, device: str) -> tuple[f
         peak = torch.cuda.max_memory_allocated() / 2**20
         return peak, peak - held
     with open("/proc/self/clear_refs", "w") as peak_marker:
-        peak_marker.write("5")  # forget the peak of loading
+        peak_marker.write("5")  # resets the peak, which loading has reached
     before = status("VmRSS")
     run[case](model, x)
     peak = status("VmHWM")

@@ -1,4 +1,4 @@
-"""Which ψ suits which task: class flipping, and pixel perturbation of clothes and photographs.
+"""ψ by task: class flipping, and pixel perturbation of clothes and photographs.
 
     python -m benchmarks.psi --data DIR --weights FILE [--write docs/psi.md]
                              [--picture docs/figures/class_flipping.png] [--seeds 0 1 2 3 4]
@@ -14,22 +14,18 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import platform
 import textwrap
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import torch
-
 import fullgrad_lightning as fgl
 from benchmarks import psi_tasks as tasks
+from benchmarks.documentation import machine, versions, write_section
 from benchmarks.psi_picture import draw
-from benchmarks.saliency import machine
 from fullgrad_lightning.evaluation.reports.statistics import Estimate, estimate
 from fullgrad_lightning.evaluation.reports.tables import as_markdown
 
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 Results = dict[str, tasks.Scores]
 
 
@@ -63,11 +59,7 @@ def main() -> None:
     section = report(flipped, perturbed, accuracies, time.perf_counter() - start)
     print(section)
     if options.write:
-        page = options.write.read_text(encoding="utf-8")
-        if page.count(BEGIN) != 1 or page.count(END) != 1:
-            raise SystemExit(f"{options.write} must have the lines {BEGIN} and {END}, each once.")
-        page = f"{page.split(BEGIN)[0]}{BEGIN}\n{section}\n{END}{page.split(END)[1]}"
-        options.write.write_text(page, encoding="utf-8")
+        write_section(options.write, "measured", section)
 
 
 def add(results: Results, found: Mapping[str, tasks.Scores]) -> None:
@@ -78,7 +70,7 @@ def add(results: Results, found: Mapping[str, tasks.Scores]) -> None:
 
 
 def table(results: Results) -> str:
-    """Means with 95 % intervals, and what the other two have more than ``paper``, paired."""
+    """Means with 95 % intervals, and paired differences of the other ψ from ``paper``."""
     others = tasks.PSI[1:]
     rows = [["", *results, *(f"{name} − paper" for name in others)]]
     for column, papers in results["paper"].items():
@@ -97,7 +89,7 @@ def shown(found: Estimate | None, sign: str = "") -> str:
 
 
 def report(flipped: Results, perturbed: Results, accuracies: list[float], seconds: float) -> str:
-    """Both tables, and what was measured where and when."""
+    """Both tables, with the machine and the date."""
     photographs = len(perturbed["paper"]["photographs, 10 %"])
     parts = [
         fill(
@@ -117,8 +109,7 @@ def report(flipped: Results, perturbed: Results, accuracies: list[float], second
             f"(vgg9 of width 8, {min(accuracies):.1f} … {max(accuracies):.1f} % right), with up to "
             f"{tasks.IMAGES} images of each pair and {tasks.PERTURBED} of all classes; for "
             f"photographs over {photographs} of them (MobileNetV1 ×0.25). {datetime.date.today()}, "
-            f"{machine('cpu')}, torch {torch.__version__.split('+')[0]}, Python "
-            f"{platform.python_version()}; {seconds / 60:.0f} minutes."
+            f"{machine('cpu')}, {versions()}; {seconds / 60:.0f} minutes."
         ),
     ]
     return "\n\n".join(parts)

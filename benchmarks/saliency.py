@@ -13,9 +13,6 @@ from __future__ import annotations
 
 import argparse
 import datetime
-import os
-import platform
-import re
 import statistics
 import time
 from collections.abc import Callable
@@ -28,6 +25,8 @@ from torch import Tensor, nn
 
 import fullgrad_lightning as fgl
 from benchmarks import memory
+from benchmarks.documentation import machine, versions, write_section
+from fullgrad_lightning.utilities.files import atomic_write
 
 MODELS = (
     "vgg16_bn", "resnet18", "resnet50", "densenet121", "mobilenet_v2", "efficientnet_b0",
@@ -86,8 +85,9 @@ def main() -> None:
     section = report(rows, options)
     print(f"\n{section}")
     if options.write:
-        page = options.write.read_text(encoding="utf-8") if options.write.exists() else PAGE
-        options.write.write_text(replaced(page, options.device, section), encoding="utf-8")
+        if not options.write.exists():
+            atomic_write(options.write, PAGE)
+        write_section(options.write, options.device, section)
 
 
 def measure(name: str, options: argparse.Namespace) -> Row:
@@ -164,20 +164,19 @@ def memory_ratios(name: str, batch: int, device: str) -> dict[str, float]:
 
 
 def report(rows: list[Row], options: argparse.Namespace) -> str:
-    """What was measured where and when, and the table."""
+    """The table, with the machine and the date."""
     table = [HEADER, ["---"] * len(HEADER), *(row.cells() for row in rows)]
     table.append(summary("geometric mean", rows, statistics.geometric_mean))
     table.append(summary("worst", rows, max))
     lines = "\n".join("| " + " | ".join(cells) + " |" for cells in table)
-    return f"""Batch of {options.batch}, {machine(options.device)}, torch
-{torch.__version__.split("+")[0]}, Python {platform.python_version()}, {datetime.date.today()};
-medians of {options.repeats} pairs.
+    return f"""Batch of {options.batch}, {machine(options.device)}, {versions()},
+{datetime.date.today()}; medians of {options.repeats} pairs.
 
 {lines}"""
 
 
 def summary(title: str, rows: list[Row], joined: Callable[[list[float]], float]) -> list[str]:
-    """One more line of the table: the ratios of all rows in one."""
+    """A last row of the table: the ratios of all rows, aggregated."""
     cells = [title, ""]
     for sites in SITES:
         memories = [row.memory_ratio[sites] for row in rows if row.memory_ratio]
@@ -186,26 +185,6 @@ def summary(title: str, rows: list[Row], joined: Callable[[list[float]], float])
     speed_ups = [row.speed_up for row in rows if row.speed_up]
     joined = min if joined is max else joined  # the worst speed-up is the least
     return [*cells, "", f"{joined(speed_ups):.0f}" if speed_ups else "–"]
-
-
-def machine(device: str) -> str:
-    if device == "cuda":
-        return torch.cuda.get_device_name()
-    try:
-        found = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
-    except OSError:
-        found = None
-    name = found[1] if found else platform.machine()
-    return f"{name} with {os.cpu_count()} cores ({torch.get_num_threads()} threads)"
-
-
-def replaced(page: str, device: str, section: str) -> str:
-    """The page with what stands between the marks of this device replaced."""
-    begin, end = f"<!-- {device}: begin -->", f"<!-- {device}: end -->"
-    if page.count(begin) != 1 or page.count(end) != 1:
-        raise SystemExit(f"The page must have the lines {begin} and {end}, each once.")
-    before, after = page.split(begin)[0], page.split(end)[1]
-    return f"{before}{begin}\n{section}\n{end}{after}"
 
 
 PAGE = """# Speed and memory
@@ -237,8 +216,8 @@ Not yet measured.
 
 - Summing channels before upsampling, and upsampling once per resolution: what the released codes
   lack; they upsample every channel.
-- Memory that is used again (`saliency/blocks.py`): the first touch of fresh memory costs more than
-  the arithmetic. Cache-sized blocks (256 KiB) made a reduction ten times slower than the whole
+- Reused memory (`saliency/tensor_chunks.py`): the first touch of fresh memory costs more than the
+  arithmetic. Cache-sized blocks (256 KiB) made a reduction ten times slower than the whole
   tensor at once, since each small call waits for threads.
 - Not multiplying by a bias that is constant on its channel, where rescaling cancels its size.
 - Closed forms for SiLU, GELU, ReLU6, hard-swish, layer norm and attention instead of forward-mode

@@ -1,4 +1,4 @@
-"""What SaliencyWriter adds to predicting saliency maps: with and without it, in turn.
+"""Overhead of SaliencyWriter over predicting saliency maps: with and without it, in turn.
 
     python -m benchmarks.saliency_writer [--images 600] [--size 32] [--method fullgrad]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ LIGHTNING = {"pytorch_lightning", "lightning", "lightning_fabric"}
 
 # Room -> the rooms it may import. Lightning is for those in ROOMS_WITH_LIGHTNING alone.
 ROOMS: dict[str, set[str]] = {
-    "_version": set(),
     "utilities": set(),
     "decomposition": {"utilities"},
     "saliency": {"utilities", "decomposition"},
@@ -44,8 +44,9 @@ def files() -> list[Path]:
 
 
 def room_of(path: Path) -> str | None:
+    """The folder of a file below the package's own; ``None`` for the package's own files."""
     parts = path.relative_to(ROOT).parts
-    return parts[0].removesuffix(".py") if parts != ("__init__.py",) else None
+    return parts[0] if len(parts) > 1 else None
 
 
 def imports(path: Path) -> set[str]:
@@ -74,6 +75,49 @@ def test_file_knows_only_the_rooms_it_may(path: Path) -> None:
     assert known <= {room, "_version"} | ROOMS[room]
     if room not in ROOMS_WITH_LIGHTNING:
         assert not {name.split(".")[0] for name in imports(path)} & LIGHTNING
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules() -> dict[str, set[str]]:
+    """Module -> the modules of the package that it imports, inside functions too."""
+    modules = {module_name(path): path for path in files()}
+
+    def target(name: str, importer: str) -> str | None:
+        candidates = (name, name.rpartition(".")[0])  # a module, or a name inside one
+        # A package imports its own modules, and is not imported by them for that.
+        return next((m for m in candidates if m in modules and m != importer), None)
+
+    graph = {}
+    for module, path in modules.items():
+        targets = {target(name, module) for name in imports(path)}
+        graph[module] = {name for name in targets if name is not None}
+    return graph
+
+
+def test_rooms_are_listed_in_their_order() -> None:
+    above: set[str] = set()
+    for room, allowed in ROOMS.items():
+        assert allowed <= above, f"{room} imports a room that is listed below it"
+        above.add(room)
+
+
+def test_no_import_circle() -> None:
+    try:
+        TopologicalSorter(imported_modules()).prepare()
+    except CycleError as error:
+        pytest.fail(f"import circle: {' -> '.join(reversed(error.args[1]))}")
+
+
+def test_a_circle_would_be_seen() -> None:
+    graph = imported_modules()
+    assert f"{PACKAGE}.utilities.describe" in graph[f"{PACKAGE}.utilities.samples"]
+    graph[f"{PACKAGE}.utilities.describe"].add(f"{PACKAGE}.utilities.samples")
+    with pytest.raises(CycleError):
+        TopologicalSorter(graph).prepare()
 
 
 def test_the_decomposition_imports_torch_alone() -> None:

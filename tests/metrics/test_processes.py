@@ -21,8 +21,7 @@ from fullgrad_lightning.metrics import (
     PointingGame,
     SaliencyDrift,
 )
-from tests.metrics.perturbing import network
-from tests.metrics.perturbing import samples as perturbed
+from tests.metrics.perturbing import network, samples as perturbed
 
 SPLITS = (3, 10)  # how many of ten samples the first process has; the second may have none
 

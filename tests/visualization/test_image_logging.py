@@ -18,8 +18,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import Tensor
 from torchvision.transforms.v2.functional import pil_to_tensor
 
-from fullgrad_lightning.visualization import image_logging as loggers
-from fullgrad_lightning.visualization import log_image, save_png
+from fullgrad_lightning.visualization import image_logging as loggers, log_image, save_png
 
 NAMESPACES = pytest.mark.parametrize("namespace", [pytorch_lightning, lightning.pytorch])
 KEY = "val/fullgrad"
