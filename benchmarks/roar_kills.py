@@ -1,11 +1,11 @@
-"""Twenty kills at random moments: of drivers, cells and writers of maps.
+"""Twenty kills at random moments: of schedulers, cells and writers of saliency maps.
 
     python -m benchmarks.roar_kills [--kills 20] [--seed 0]
 
-A small grid on the embedded images is run once undisturbed. Then the same command is run again and
-again, and at random moments one of its processes, drawn among those there are, gets SIGKILL. A grid
-that is finished before there were enough kills is followed by another one. The tables of all must
-be equal to the last digit.
+A small grid on generated images is run once undisturbed. Then the same command is run repeatedly,
+and at random moments one of its processes, drawn at random, gets SIGKILL. A grid that is finished
+before there were enough kills is followed by another one. All tables must be equal to the last
+digit.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ Table = dict[str, tuple[float, float]]
 
 
 def start(output: Path) -> subprocess.Popen[bytes]:
-    """``fullgrad roar run``, in a process."""
+    """Starts ``fullgrad roar run`` in a process."""
     config = output.with_suffix(".yaml")
     config.write_text(yaml.safe_dump({**GRID, "output": str(output)}))
     command = [sys.executable, "-m", "fullgrad_lightning.cli", "roar", "run", "--jobs", "2"]
@@ -57,7 +57,7 @@ def start(output: Path) -> subprocess.Popen[bytes]:
 
 
 def table(output: Path) -> Table:
-    """Accuracy and loss of each cell."""
+    """Reads accuracy and loss of each cell."""
     results = {cell.folder.name: cell.result for cell in GridState(output).cells()}
     return {
         name: (result["test_accuracy"], result["test_loss"])
@@ -66,26 +66,30 @@ def table(output: Path) -> Table:
     }
 
 
-def alive(output: Path, driver: subprocess.Popen[bytes]) -> list[tuple[str, int]]:
-    """What runs: kind and process."""
-    found = [("driver", driver.pid)]
+def running_processes(output: Path, scheduler: subprocess.Popen[bytes]) -> list[tuple[str, int]]:
+    """Lists the running processes: kind and id."""
+    processes = [("scheduler", scheduler.pid)]
     for kind, folder in (("cell", CELLS), ("writer", MAPS)):
         for job in (output / folder).glob("*"):
             process = owner(job)
             if is_locked(job) and process is not None:
-                found.append((kind, process))
-    return found
+                processes.append((kind, process))
+    return processes
 
 
-def run_with_kills(output: Path, most: int, draw: random.Random, longest: float) -> Counter[str]:
-    """Runs a grid to its end, with up to so many kills, each after up to ``longest`` seconds."""
+def run_with_kills(
+    output: Path, max_kills: int, draw: random.Random, max_wait: float
+) -> Counter[str]:
+    """Runs a grid to its end, with up to ``max_kills`` kills, each after up to ``max_wait`` s."""
     kills: Counter[str] = Counter()
-    driver = start(output)
+    scheduler = start(output)
     while True:
         try:
-            status = driver.wait(draw.uniform(0.0, longest) if kills.total() < most else None)
+            status = scheduler.wait(
+                draw.uniform(0.0, max_wait) if kills.total() < max_kills else None
+            )
         except subprocess.TimeoutExpired:
-            processes = alive(output, driver)
+            processes = running_processes(output, scheduler)
             kind = draw.choice(sorted({kind for kind, _ in processes}))
             victim = draw.choice([process for name, process in processes if name == kind])
             with suppress(ProcessLookupError):  # it ended meanwhile
@@ -94,7 +98,7 @@ def run_with_kills(output: Path, most: int, draw: random.Random, longest: float)
             continue
         if status == 0:
             return kills
-        driver = start(output)
+        scheduler = start(output)
 
 
 def main() -> None:
@@ -116,9 +120,9 @@ def main() -> None:
             rounds += 1
             output = Path(folder, f"killed{rounds}")
             begin = time.monotonic()
-            # Longer than a start takes, or nothing would ever be done.
-            left = options.kills - kills.total()
-            new = run_with_kills(output, left, draw, longest=undisturbed / 2)
+            remaining = options.kills - kills.total()
+            # Waits must exceed the time of a start, or no cell would ever be finished.
+            new = run_with_kills(output, remaining, draw, max_wait=undisturbed / 2)
             kills += new
             same = table(output) == expected
             counts = ", ".join(f"{number} {kind}s" for kind, number in sorted(new.items()))

@@ -1,12 +1,12 @@
-"""ROAR where the truth is known: the object's own mask in place of a saliency map.
+"""ROAR with known ground truth: the object's own mask in place of a saliency map.
 
     python -m benchmarks.roar_planted [--output runs/roar_planted] [--jobs 2]
 
 On images whose class is the object's texture, pixels of the object must cost more accuracy than
 random ones, and those of the background (the mask inverted) less. On images whose class is the
 object's silhouette the same removal leaves the class in the shape of the hole: ROAR's known
-failure, which the series ``…_mask_only`` shows, trained on the holes alone. It prints the two
-tables and can be stopped and run again.
+failure, which the series ``…_mask_only`` shows, trained on the holes alone. It prints two
+tables, and can be interrupted and run again.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ import torch
 
 import fullgrad_lightning as fgl
 from fullgrad_lightning.datamodules.shapes.datamodule import ShapesDataset
-from fullgrad_lightning.evaluation.roar.config import GridConfig
+from fullgrad_lightning.evaluation.roar.config import GridConfig, ResolvedGrid
 from fullgrad_lightning.evaluation.roar.grid_state import GridState
 from fullgrad_lightning.evaluation.roar.report import write_report
+from fullgrad_lightning.evaluation.roar.resolution import resolve_grid
 from fullgrad_lightning.evaluation.roar.scheduler import run_grid
 from fullgrad_lightning.masking.ranking import rank_pixels
 from fullgrad_lightning.stores.rank_store import RankStore
@@ -31,7 +32,7 @@ NETWORK = "fullgrad_lightning.models.texture_classifier.TextureClassifier"
 
 
 def planted_store(folder: Path, base: fgl.ShapesDataModule, sign: int) -> str:
-    """Ranks of the objects' pixels before all others (``sign`` 1), or after them (−1)."""
+    """Stores ranks: the objects' pixels before all others (``sign`` 1), or after them (−1)."""
     data = fgl.ROARDataModule(base)
     data.setup("predict")
     sets = {"train": base.train_set, "val": base.val_set, "test": base.test_set}
@@ -47,15 +48,15 @@ def planted_store(folder: Path, base: fgl.ShapesDataModule, sign: int) -> str:
     return str(folder)
 
 
-def grid_of(output: Path, class_by: str, seeds: list[int]) -> GridConfig:
-    """The grid of one kind of class."""
+def make_grid(output: Path, class_by: str, seeds: list[int]) -> ResolvedGrid:
+    """Makes the grid of one kind of class."""
     options: dict[str, Any] = {**SIZES, "class_by": class_by, "batch_size": 32}
     base = fgl.ShapesDataModule(**options)
     stores = {
         name: planted_store(output / f"planted_{class_by}" / name, base, sign)
         for name, sign in (("object", 1), ("background", -1))
     }
-    return GridConfig(
+    grid = GridConfig(
         methods={
             "object": {"store": stores["object"]},
             "background": {"store": stores["background"]},
@@ -69,6 +70,7 @@ def grid_of(output: Path, class_by: str, seeds: list[int]) -> GridConfig:
         trainer={"max_epochs": 8, "accelerator": "cpu", "log_every_n_steps": 8},
         output=str(output / class_by),
     )
+    return resolve_grid(grid)
 
 
 def main() -> None:
@@ -78,7 +80,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     options = parser.parse_args()
     for class_by in ("texture", "shape"):
-        grid = grid_of(options.output, class_by, options.seeds)
+        grid = make_grid(options.output, class_by, options.seeds)
         run_grid(grid, jobs=options.jobs)
         print(f"The class is the object's {class_by}:\n\n{write_report(GridState(grid.output))}")
 

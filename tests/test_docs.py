@@ -17,7 +17,8 @@ import yaml
 from torchvision.transforms.functional import to_pil_image
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.cli.parser import COMMANDS, STUDIES, TRAINING, command_line
+from fullgrad_lightning.cli import COMMANDS, command_line
+from fullgrad_lightning.cli.training import SUMMARIES as TRAINING
 from fullgrad_lightning.evaluation.perturbation.config import PerturbationConfig
 from fullgrad_lightning.evaluation.sanity.config import SanityConfig
 
@@ -116,7 +117,7 @@ def test_commands_exist(page: Path) -> None:
             assert re.search(rf"^{first}:", (ROOT / "Makefile").read_text(), re.MULTILINE), first
         elif program == "fullgrad":
             assert first in COMMANDS
-            if first in STUDIES:
+            if first in ASK:
                 known = {
                     "config",
                     "model",

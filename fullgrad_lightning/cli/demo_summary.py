@@ -1,4 +1,4 @@
-"""What the demo tells at its end: numbers of each validation, and where the pictures are."""
+"""Console summary of the demo: metrics of each validation run and the paths of the figures."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _COLUMNS = {  # heading -> key of the metric, its format
 }
 
 
-class History(pl.Callback):
-    """Remembers some metrics of each validation; logs nothing."""
+class ValidationHistory(pl.Callback):
+    """Records some metrics of each validation run; logs nothing."""
 
     def __init__(self) -> None:
         self.rows: list[dict[str, str]] = []
@@ -23,13 +23,13 @@ class History(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         during_fit = trainer.state.fn == "fit"
         row = {"epoch": str(trainer.current_epoch) if during_fit else "before"}
-        for heading, (key, how) in _COLUMNS.items():
+        for heading, (key, number_format) in _COLUMNS.items():
             if key in trainer.callback_metrics:
-                row[heading] = format(float(trainer.callback_metrics[key]), how)
+                row[heading] = format(float(trainer.callback_metrics[key]), number_format)
         self.rows.append(row)
 
     def table(self) -> str:
-        """A line for each validation, a column for each metric."""
+        """A line for each validation run, a column for each metric."""
         headings = ["epoch", *_COLUMNS]
         lines = [headings, *([row.get(heading, "–") for heading in headings] for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
@@ -39,31 +39,33 @@ class History(pl.Callback):
         return "\n".join("  ".join(line) for line in padded)
 
 
-def report(history: History, covered: float, logs: Path, output: Path, seconds: float) -> str:
-    """The text.
+def format_summary(
+    history: ValidationHistory, covered: float, logs: Path, output: Path, seconds: float
+) -> str:
+    """Formats the summary.
 
     Args:
-        history: Of all validations.
+        history: The metrics of all validation runs.
         covered: Share of the images that objects cover, 0…1.
         logs: The folder of this run.
         output: The folder of all runs.
-        seconds: How long it took.
+        seconds: Duration of the run.
     """
     grids = sorted((logs / "fullgrad").glob("samples_step*.png"))
     return f"""
-What the network learnt, and where it looked, in {seconds:.0f} seconds:
+Accuracy, and where the saliency lies, in {seconds:.0f} seconds:
 
 {history.table()}
 
-The label is the texture of one object, which covers {covered:.0%} of an image: so much of the
-saliency would lie inside it by chance. The residual tells that the explanation is complete, to
+The label is the texture of one object, which covers {covered:.0%} of an image: that share of the
+saliency would lie inside it by chance. The residual shows that the explanation is complete, up to
 rounding.
 
-Look at the same images, validation by validation:
+The same images at each validation:
   {logs / "fullgrad" / "film_strip.png"}
-or one by one, before and after:
+or before and after the training:
   {grids[0]}
   {grids[-1]}
-or, with all numbers, in a browser:
+or, with all metrics, in a browser:
   tensorboard --logdir {shlex.quote(str(output))} --samples_per_plugin images=100
 """

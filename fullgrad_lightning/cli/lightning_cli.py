@@ -1,4 +1,4 @@
-"""``fullgrad fit``, ``validate``, ``test`` and ``predict``: Lightning's own command line."""
+"""The LightningCLI of ``fullgrad fit``, ``validate``, ``test`` and ``predict``."""
 
 from __future__ import annotations
 
@@ -12,39 +12,43 @@ from fullgrad_lightning import callbacks, datamodules, models  # noqa: F401
 
 
 class TrainingCLI(LightningCLI):
-    """LightningCLI for any model and data, which knows this package's classes by their names."""
+    """LightningCLI for any model and data; finds classes of this package by their names."""
 
     def __init__(self, arguments: list[str]) -> None:
         self._arguments = arguments
         super().__init__(
-            save_config_kwargs={"overwrite": True},  # a second run into the same folder may
+            # A second run may overwrite the config saved in the same folder.
+            save_config_kwargs={"overwrite": True},
             parser_kwargs={"prog": "fullgrad"},
         )
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        # Not `args`: Lightning warns of those in a process that has arguments of its own.
+        # Not `args`: Lightning warns about them if the process has arguments of its own.
         self.config = parser.parse_args(self._arguments)
 
     def _add_instantiators(self) -> None:
-        # Private, and the only place where Lightning hands a module its hyperparameters.
+        # Private, and the only place where Lightning passes hyperparameters to a module.
         for key, kind in (("model", pl.LightningModule), ("data", pl.LightningDataModule)):
             self.parser.add_instantiator(_Outermost(self, key), kind, subclasses=True)
 
     def after_instantiate_classes(self) -> None:
-        """Compares numbers of classes: "target out of bounds" is all that training would say."""
-        has = self.model.hparams.get("num_classes")
-        needs = getattr(self.datamodule, "num_classes", None)
-        if isinstance(has, int) and isinstance(needs, int) and has < needs:
+        """Compares numbers of classes: training would fail with "target out of bounds" alone."""
+        model_classes = self.model.hparams.get("num_classes")
+        data_classes = getattr(self.datamodule, "num_classes", None)
+        if not (isinstance(model_classes, int) and isinstance(data_classes, int)):
+            return
+        if model_classes < data_classes:
             self.parser.error(
-                f"the model has num_classes={has}, but {type(self.datamodule).__name__} has "
-                f"{needs} classes. Add --model.num_classes {needs}."
+                f"the model has num_classes={model_classes}, but {type(self.datamodule).__name__} "
+                f"has {data_classes} classes. Add --model.num_classes {data_classes}."
             )
 
 
 class _Outermost(_InstantiatorFn):
-    """Hands the YAML's arguments to the model as its hyperparameters, and to no module inside it.
+    """Passes the YAML's arguments to the model as its hyperparameters, not to modules inside it.
 
-    Lightning hands them to both: the network of a ``SaliencyPredictor`` would save the predictor's.
+    Lightning passes them to both: the network of a ``SaliencyPredictor`` would save those of the
+    predictor.
     """
 
     def __call__(
@@ -56,12 +60,3 @@ class _Outermost(_InstantiatorFn):
             return class_type(*args, **kwargs)
         links = applied_instantiation_links
         return super().__call__(class_type, *args, applied_instantiation_links=links, **kwargs)
-
-
-def train(arguments: list[str]) -> None:
-    """Runs ``fullgrad ARGUMENTS``, the first of which is ``fit`` or its like.
-
-    Raises:
-        SystemExit: Arguments that LightningCLI does not know, or ``--help`` and ``--print_config``.
-    """
-    TrainingCLI(arguments)

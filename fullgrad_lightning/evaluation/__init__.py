@@ -1,1 +1,1 @@
-"""What the maps of a finished network are worth, without retraining it."""
+"""Evaluation of saliency methods: with retraining (``roar``) and without."""

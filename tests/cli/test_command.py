@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from fullgrad_lightning.cli import main
-from fullgrad_lightning.cli.parser import COMMANDS, TRAINING
+from fullgrad_lightning.cli import COMMANDS, main
+from fullgrad_lightning.cli.training import SUMMARIES
 
 HELP = [
     ["--help"], ["-h"], ["--version"], *([command, "--help"] for command in COMMANDS),
@@ -49,7 +49,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert all(f"\n    {command} " in shown for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", TRAINING)
+@pytest.mark.parametrize("command", SUMMARIES)
 def test_help_of_training_names_what_lightning_cli_tells(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -59,6 +59,25 @@ def test_help_of_training_names_what_lightning_cli_tells(
     for words in ("--config FILE", "--help-all", "--print_config", f"fullgrad {command} --config"):
         assert words in shown
     assert ("--ckpt_path last.ckpt" in shown) == (command != "fit")
+
+
+@pytest.mark.parametrize(
+    ("command", "lines"),
+    [
+        (
+            "perturb",
+            ["default: 0.01 0.03 0.05 0.07 0.1)", "runs/perturb)", "black (default)"],
+        ),
+        ("sanity", ["default: 16", "default: 8", "default: runs/sanity", "test (default)"]),
+    ],
+)
+def test_help_shows_the_defaults_of_the_configuration(
+    command: str, lines: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert all(line in shown for line in lines)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fullgrad_lightning.evaluation.roar.parent_watchdog import PARENT
+from fullgrad_lightning.evaluation.roar.worker import PARENT
 from fullgrad_lightning.utilities.locks import FolderInUse, folder_lock, is_locked, owner
 from tests.evaluation.roar.processes import lives
 
@@ -28,7 +28,7 @@ with folder_lock(Path(sys.argv[1])):
 PARENT_AND_CHILD = """
 import os, subprocess, sys, time
 child = '''
-from fullgrad_lightning.evaluation.roar.parent_watchdog import start_parent_watchdog
+from fullgrad_lightning.evaluation.roar.worker import start_parent_watchdog
 import os, subprocess, sys, time
 start_parent_watchdog()
 grandchild = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
@@ -105,7 +105,7 @@ def test_a_process_and_its_children_end_with_the_parent() -> None:
 
 def test_a_parent_that_died_before() -> None:
     """The process was started, and its parent was gone before it looked."""
-    watchdog = "fullgrad_lightning.evaluation.roar.parent_watchdog"
+    watchdog = "fullgrad_lightning.evaluation.roar.worker"
     code = f"from {watchdog} import start_parent_watchdog; import time; start_parent_watchdog(); "
     environment = {**os.environ, PARENT: "999999999"}
     done = subprocess.run([sys.executable, "-c", code + "time.sleep(60)"], env=environment)

@@ -1,1 +1,1 @@
-"""``fullgrad perturb``: what a network says when pixels are replaced in the order of saliency."""
+"""Evaluation by replacing pixels, without retraining: ``fullgrad perturb``."""

@@ -1,4 +1,4 @@
-"""Does what is not done yet of a benchmark: maps, then scores, method by method."""
+"""Runs ``fullgrad perturb``: ranks, then scores, method by method, each only where missing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_only
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, TQDMProgressBar
 
 from fullgrad_lightning.callbacks.saliency_writer import SaliencyWriter
 from fullgrad_lightning.datamodules.indexed_batches import read_indexed_batch
 from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
 from fullgrad_lightning.evaluation.components import Components
-from fullgrad_lightning.evaluation.config import ConfigError, MethodSpec
+from fullgrad_lightning.evaluation.config import MethodSpec, config_errors
 from fullgrad_lightning.evaluation.perturbation.config import PerturbationConfig
 from fullgrad_lightning.evaluation.perturbation.curve_predictor import (
     CurvePredictor,
@@ -26,7 +26,6 @@ from fullgrad_lightning.evaluation.perturbation.example_images import write_exam
 from fullgrad_lightning.evaluation.perturbation.report import write_report
 from fullgrad_lightning.evaluation.perturbation.report.results import Curves, Results
 from fullgrad_lightning.evaluation.perturbation.scores import Score
-from fullgrad_lightning.evaluation.progress import NamedProgressBar
 from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.metrics.functional.perturbed_logits import logits_for_masks, resolve_classes
 from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor
@@ -35,77 +34,74 @@ from fullgrad_lightning.stores.rank_store import RankStore
 from fullgrad_lightning.utilities.lightning_messages import suppress_lightning_messages
 from fullgrad_lightning.utilities.locks import folder_lock
 
-# How warnings begin that each prediction would give again, of workers and of Lightning's own use of
-# torch. What methods and networks have to say is heard.
-_KNOWN = (
+# Beginnings of warnings that each prediction would repeat. Those of methods and networks are shown.
+_REPEATED_WARNINGS = (
     ".*does not have many workers",
     ".*LeafSpec.* is deprecated",
     "GPU available but not used",
 )
 
 
-def run_benchmark(parts: Components[PerturbationConfig]) -> str:
-    """Runs a benchmark, or what of it is not done, on all devices of its Trainer.
+def run_benchmark(config: PerturbationConfig, components: Components) -> str:
+    """Runs a benchmark, or the part of it that is not done, on all devices of its Trainer.
 
     ======================== ===================================================================
-    in the folder ``output`` what it is
+    in the folder ``output`` content
     ======================== ===================================================================
     ranks/<method>/          a ``RankStore``: the order of the pixels of all images
     scores.sqlite            the scores of all images, see ``CurveStore``
     report/table.md          means, intervals, areas
     report/results.csv       a row for each score, curve, method and fraction
-    report/perturbation.png  Figure 2a of the paper, and the other order; likewise
-                             insertion_deletion and road; SVG too
+    report/perturbation.png  Figure 2a of the paper, and the other order; as SVG too; and so for
+                             insertion_deletion and road
     report/examples.png      a few images without their least and most salient pixels
     ======================== ===================================================================
 
-    After a kill, the same again goes on where it was: each process loses a batch at most.
+    After a kill, the same call resumes: each process loses a batch at most.
 
     Args:
-        parts: Of ``parse_study``.
+        config: The configuration.
+        components: Model, data and arguments of the Trainer, see ``parse_evaluation``.
 
     Returns:
         The text to print; empty in all processes but the first.
 
     Raises:
-        ConfigError: What is wrong with the options, the data, the network or the methods, as far as
-            two images tell; nothing has been computed.
-        StoreMismatch: The folder holds a benchmark of something else.
-        FolderInUse: Another process works on it.
+        ConfigError: Options, data, network or methods are wrong, as far as two images show;
+            nothing has been computed.
+        StoreMismatch: The folder holds a benchmark with another configuration.
+        FolderInUse: Another process runs a benchmark in it.
     """
-    folder = Path(parts.study.output)
-    # Lightning starts the other processes of the first one's devices, which run this too.
-    with folder_lock(folder) if not getattr(rank_zero_only, "rank", 0) else nullcontext():
-        return _run(parts, folder)
+    folder = Path(config.output)
+    # Lightning starts the processes of the other devices, which run this function too.
+    with nullcontext() if getattr(rank_zero_only, "rank", 0) else folder_lock(folder):
+        return _run(config, components, folder)
 
 
-def _run(parts: Components[PerturbationConfig], folder: Path) -> str:
-    study = parts.study
-    data = IndexedSplitDataModule(parts.data, study.split, samples=study.samples)
-    run = _Predictions(parts, data, folder)
-    try:
+def _run(config: PerturbationConfig, components: Components, folder: Path) -> str:
+    data = IndexedSplitDataModule(components.data, config.split, samples=config.samples)
+    predictions = _Predictions(config, components, data, folder)
+    with config_errors():
         data.prepare_data()
         data.setup("predict")
-        run.try_out()
-    except (ValueError, TypeError, OSError) as error:
-        raise ConfigError(str(error)) from error
-    scores = study.made_scores(data.normalization)
+        predictions.check()
+    scores = config.make_scores(data.normalization)
     curves = {score.name: Curves(score.levels) for score in scores}
-    results = Results(data.sizes[study.split], len(study.entries), study.fill, curves)
-    text, stores = "", {}
-    for entry in study.entries:
-        stores[entry.name] = run.ranks(entry)
+    results = Results(data.sizes[config.split], len(config.specs), config.fill, curves)
+    text, ranks = "", {}
+    for spec in config.specs:
+        ranks[spec.name] = predictions.ranks(spec)
         for score in scores:
-            found = run.scores(entry, score, stores[entry.name])
-            if run.is_first:
-                curves[score.name].by_method[entry.name] = found.read()
-        if run.is_first:  # also half-way: who waits wants to see
+            stored = predictions.scores(spec, score, ranks[spec.name])
+            if predictions.is_first:
+                curves[score.name].by_method[spec.name] = stored.read()
+        if predictions.is_first:  # after each method, so that a long benchmark can be followed
             examples = folder / "report" / "examples.png"
             text = write_report(results, examples.parent)
-            text += f"\n\nWhat was removed, of a few images:\n  {examples}"
+            text += f"\n\nImages without some of their pixels:\n  {examples}"
             write_examples(
-                examples, data, stores,
-                fraction=study.fractions[-1], fill=study.fill, seed=study.seed,
+                examples, data, ranks,
+                fraction=config.fractions[-1], fill=config.fill, seed=config.seed,
                 normalization=scores[0].normalization,
             )  # fmt: skip
     return text
@@ -116,68 +112,83 @@ class _Predictions:
     """Predictions on the devices of a benchmark.
 
     Args:
-        parts: What is run.
-        data: Set up.
-        folder: Of everything.
-        is_first: Whether this process writes the report; known after the first prediction.
+        config: The configuration.
+        components: Model, data and arguments of the Trainer.
+        data: The explained images, set up before the first prediction.
+        folder: The folder of all files.
+        is_first: True if this process writes the report; known after the first prediction.
     """
 
-    parts: Components[PerturbationConfig]
+    config: PerturbationConfig
+    components: Components
     data: IndexedSplitDataModule
     folder: Path
     is_first: bool = True
 
-    def try_out(self) -> None:
-        """Asks the network, and explains two images by each method, before all are by one."""
+    def check(self) -> None:
+        """Runs the network and explains two images by each method."""
         loader = self.data.predict_dataloader()[0]
         dataset = loader.dataset
         two = min(2, self.data.sizes[self.data.split])
         batch = loader.collate_fn([dataset[i] for i in range(two)])
-        _, images, target = read_indexed_batch(batch, self.parts.study.target)
+        _, images, target = read_indexed_batch(batch, self.config.target)
         nothing = torch.zeros_like(images[:, 0], dtype=torch.bool)
-        logits = logits_for_masks(self.parts.model, images, [nothing], PixelReplacer())
+        logits = logits_for_masks(self.components.model, images, [nothing], PixelReplacer())
         resolve_classes(logits[0], target)
-        for entry in self.parts.study.entries:
-            self._predictor(entry).explained(batch, self.data.split)
+        for spec in self.config.specs:
+            self._predictor(spec).explained(batch, self.data.split)
 
-    def ranks(self, entry: MethodSpec) -> RankStore:
-        """The ranks of all images by a method."""
-        folder = self.folder / "ranks" / entry.name
-        writer = SaliencyWriter(folder, seed=self.parts.study.seed)
-        self._predict(self._predictor(entry), writer, f"{entry.name}: maps")
+    def ranks(self, spec: MethodSpec) -> RankStore:
+        """The ranks of the pixels of all images by a method."""
+        folder = self.folder / "ranks" / spec.name
+        writer = SaliencyWriter(folder, seed=self.config.seed)
+        self._predict(self._predictor(spec), writer, f"{spec.name}: maps")
         return RankStore.open(folder)
 
-    def scores(self, entry: MethodSpec, score: Score, ranks: RankStore) -> CurveStore:
+    def scores(self, spec: MethodSpec, score: Score, ranks: RankStore) -> CurveStore:
         """The scores of all images."""
-        path, series = self.folder / "scores.sqlite", f"{entry.name}/{score.name}"
-        study = self.parts.study
-        predictor = CurvePredictor(
-            self.parts.model, score, ranks, target=study.target, seed=study.seed
-        )
-        self._predict(predictor, CurveWriter(path, series), f"{entry.name}: {score.name}")
-        return open_curve_store(path, series, score, ranks, study.target)
+        path, series = self.folder / "scores.sqlite", f"{spec.name}/{score.name}"
+        target, seed = self.config.target, self.config.seed
+        predictor = CurvePredictor(self.components.model, score, ranks, target=target, seed=seed)
+        self._predict(predictor, CurveWriter(path, series), f"{spec.name}: {score.name}")
+        return open_curve_store(path, series, score, ranks, target)
 
-    def _callbacks(self, writer: Callback, name: str) -> list[Callback]:
-        given = self.parts.trainer.get("callbacks") or []
-        shows = self.parts.trainer.get("enable_progress_bar") is not False
-        bar = [NamedProgressBar(name)] if shows else []
-        return [*(given if isinstance(given, list) else [given]), *bar, writer]
-
-    def _predictor(self, entry: MethodSpec) -> SaliencyPredictor:
-        study = self.parts.study
-        return SaliencyPredictor(
-            self.parts.model, entry.method, entry.options, target=study.target, seed=study.seed
-        )
+    def _predictor(self, spec: MethodSpec) -> SaliencyPredictor:
+        target, seed = self.config.target, self.config.seed
+        model = self.components.model
+        return SaliencyPredictor(model, spec.method, spec.options, target=target, seed=seed)
 
     def _predict(self, module: pl.LightningModule, writer: Callback, name: str) -> None:
-        with suppress_lightning_messages(_KNOWN):
+        options = self.components.trainer
+        callbacks = options.get("callbacks") or []
+        shows_bar = options.get("enable_progress_bar") is not False
+        bar = [_NamedProgressBar(name)] if shows_bar else []
+        with suppress_lightning_messages(_REPEATED_WARNINGS):
             trainer = pl.Trainer(
                 logger=False,
                 enable_checkpointing=False,
                 enable_model_summary=False,
                 default_root_dir=self.folder,
-                **{**self.parts.trainer, "callbacks": self._callbacks(writer, name)},
-            )
+                **{
+                    **options,
+                    "callbacks": [
+                        *(callbacks if isinstance(callbacks, list) else [callbacks]), *bar, writer,
+                    ],
+                },
+            )  # fmt: skip
             trainer.predict(module, datamodule=self.data, return_predictions=False)
             trainer.strategy.barrier(name)  # until the first process has completed the store
         self.is_first = trainer.is_global_zero
+
+
+class _NamedProgressBar(TQDMProgressBar):
+    """Lightning's progress bar with the name of the prediction before it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(leave=True)
+        self._name = name
+
+    @property
+    def predict_description(self) -> str:
+        """The name of the prediction."""
+        return self._name

@@ -4,69 +4,98 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any, ClassVar
 
-from fullgrad_lightning.masking.options import Fill, Order
-from fullgrad_lightning.utilities.files import SAFE_NAME
-
-_RESERVED = ("reference",)
-
-
-class ConfigError(ValueError):
-    """Something is wrong with a grid, and nothing of it was started."""
+from fullgrad_lightning.evaluation.config import (
+    ConfigError,
+    MethodSpec,
+    check_trainer_arguments,
+    config_errors,
+    parse_methods,
+)
+from fullgrad_lightning.evaluation.roar.jobs import REFERENCE
+from fullgrad_lightning.masking.options import FILLS, ORDERS, Fill, Order
+from fullgrad_lightning.utilities.checks import (
+    check_choice,
+    check_distinct_ints,
+    check_fraction,
+    check_int,
+)
+from fullgrad_lightning.utilities.targets import TargetSpec, check_target
 
 
 @dataclass(frozen=True, kw_only=True)
-class MethodSpec:
+class SeriesSpec(MethodSpec):
     """One series of cells.
 
     Args:
-        name: What it is called in tables.
+        name: The series' name in tables and folders.
         method: A name of ``saliency_methods()``.
-        options: Of the method.
-        seeds: Those of the grid, unless the entry has its own.
-        store: A finished store of ranks that serves all seeds, instead of estimating.
+        options: The method's options.
+        seeds: The seeds of its cells.
+        store: A finished store of ranks that serves all seeds, instead of computed maps.
         mask_only: The control: images are replaced by their masks.
+
+    Raises:
+        ValueError: Wrong seeds; a store together with a method or options.
+        TypeError: ``mask_only`` is not a boolean.
     """
 
-    name: str
-    method: str
-    options: dict[str, Any] = field(default_factory=dict)
-    seeds: tuple[int, ...]
+    seeds: Sequence[int]
     store: str | None = None
     mask_only: bool = False
+
+    def __post_init__(self) -> None:
+        check_distinct_ints(f"methods.{self.name}.seeds", self.seeds)
+        if self.store is not None and (self.method != self.name or self.options):
+            raise ValueError(
+                f"methods.{self.name} has a store, which holds the maps: it takes no method or "
+                "options."
+            )
+        if not isinstance(self.mask_only, bool):
+            raise TypeError(
+                f"methods.{self.name}.mask_only must be true or false, got {self.mask_only!r}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class GridConfig:
-    """A grid of retrainings, as its YAML file has it.
+    """A grid of retrainings, as its YAML file describes it.
 
     Args:
         methods: Name -> ``{method, options, seeds, store, mask_only}``, all optional: ``method`` is
-            the name, ``seeds`` those of the grid, ``mask_only`` that of the grid.
+            the name by default, ``seeds`` and ``mask_only`` are those of the grid.
         data: ``{class_path, init_args}`` of a LightningDataModule with map-style data sets.
-        model: The same of a LightningModule that logs a test accuracy.
+        model: ``{class_path, init_args}`` of a LightningModule that logs a test accuracy.
         trainer: Arguments of the Trainer; ``max_epochs`` at least. By default one device.
-        output: Folder of everything.
-        fractions: Shares of the pixels, in (0, 1]; 0, the reference, is always there.
-        seeds: One training of each cell for each.
-        order: Which pixels are chosen first.
+        output: Folder of all files.
+        fractions: Shares of the pixels, in (0, 1]; the reference, 0, is always trained.
+        seeds: Each cell is trained once for each seed.
+        order: The end of the order of pixels that is chosen.
         remove: ``False``: keep-and-retrain, the chosen pixels are kept and the others replaced.
-        fill: What replaces pixels.
+        fill: The replacement of pixels.
         mask_only: Images are replaced by their masks.
-        target: The class that is explained, ``"predicted"``, ``"label"`` or an index.
+        target: The explained class: ``"predicted"``, ``"label"`` or an index.
         reference: A checkpoint whose maps serve all seeds; ``None``: each seed's own reference,
             its cell of fraction 0.
 
     Raises:
-        ConfigError: Fractions or seeds out of range or twice, unknown keys, names that make no
-            folder, no ``max_epochs``.
+        ConfigError: Fractions or seeds out of range or repeated, unknown keys, names that are not
+            valid as folders, no ``max_epochs``.
 
     Examples:
         >>> grid = GridConfig(methods={"random": {}}, data={}, model={}, trainer={"max_epochs": 1})
-        >>> [entry.method for entry in grid.entries], grid.all_seeds
+        >>> [spec.method for spec in grid.specs], grid.all_seeds
         (['random'], (0, 1, 2))
     """
+
+    reserved: ClassVar[Mapping[str, str]] = {
+        "use_distributed_sampler": "each cell distributes its samples itself",
+        "fast_dev_run": "it writes no files; use max_epochs: 1 and limit_train_batches",
+        "max_steps": "a cell resumes from the end of an epoch; use max_epochs",
+        "max_time": "the result would depend on the machine; use max_epochs",
+    }
+    """More arguments of the Trainer that are not left to the user, and why."""
 
     methods: dict[str, Any]
     data: dict[str, Any]
@@ -79,105 +108,52 @@ class GridConfig:
     remove: bool = True
     fill: Fill = "mean"
     mask_only: bool = False
-    target: str | int = "predicted"
+    target: TargetSpec = "predicted"
     reference: str | None = None
 
     def __post_init__(self) -> None:
-        _check_fractions(self.fractions)
-        _check_seeds("seeds", self.seeds)
-        for name, value, choices in (
-            ("order", self.order, get_args(Order)),
-            ("fill", self.fill, get_args(Fill)),
-        ):
-            if value not in choices:
-                raise ConfigError(f"{name} must be one of {choices}, got {value!r}.")
-        if isinstance(self.target, str) and self.target not in ("predicted", "label"):
-            raise ConfigError(
-                f'target must be "predicted", "label" or a class index, got {self.target!r}.'
-            )
-        if not self.methods:
-            raise ConfigError("methods is empty. Name at least one, as {random: {}}.")
-        assert self.entries
-        _check_trainer(self.trainer)
+        with config_errors():
+            _check_fractions(self.fractions)
+            check_distinct_ints("seeds", self.seeds)
+            check_choice("order", self.order, ORDERS)
+            check_choice("fill", self.fill, FILLS)
+            check_target(self.target)
+            _ = self.specs  # parsed for its checks
+            self._check_trainer()
 
     @property
-    def entries(self) -> list[MethodSpec]:
+    def specs(self) -> list[SeriesSpec]:
         """The series, in the order of ``methods``."""
-        return [self._entry(name, options or {}) for name, options in self.methods.items()]
+        defaults = {"seeds": self.seeds, "mask_only": self.mask_only}
+        return parse_methods(self.methods, SeriesSpec, defaults=defaults, reserved=(REFERENCE,))
 
     @property
     def all_seeds(self) -> tuple[int, ...]:
-        """Seeds of the grid and of single entries: each has a reference."""
-        return tuple(dict.fromkeys([*self.seeds, *(s for e in self.entries for s in e.seeds)]))
+        """The seeds of the grid and of single series: each has a reference."""
+        return tuple(dict.fromkeys([*self.seeds, *(s for spec in self.specs for s in spec.seeds)]))
 
-    def _entry(self, name: str, options: Mapping[str, Any]) -> MethodSpec:
-        if not SAFE_NAME.fullmatch(name) or name in _RESERVED:
+    def _check_trainer(self) -> None:
+        check_trainer_arguments(self.trainer, self.reserved)
+        if "max_epochs" not in self.trainer:
             raise ConfigError(
-                f"methods: {name!r} is no name for a series. Use letters, digits and single _, "
-                f"- or + between them, and none of {_RESERVED}."
+                "trainer.max_epochs is missing: the number of epochs of each training. Given are: "
+                f"{', '.join(self.trainer) or 'none'}."
             )
-        known = ("method", "options", "seeds", "store", "mask_only")
-        unknown = sorted(set(options) - set(known))
-        if unknown:
-            raise ConfigError(
-                f"methods.{name} has no key {unknown[0]!r}. It may have {', '.join(known)}; what "
-                "belongs to the method goes under options."
-            )
-        if options.get("store") is not None and {"method", "options"} & set(options):
-            raise ConfigError(
-                f"methods.{name} has a store, which holds the maps: it takes no method or options."
-            )
-        seeds = options.get("seeds", self.seeds)
-        _check_seeds(f"methods.{name}.seeds", seeds)
-        return MethodSpec(
-            name=name,
-            method=options.get("method", name),
-            options=dict(options.get("options") or {}),
-            seeds=tuple(seeds),
-            store=options.get("store"),
-            mask_only=bool(options.get("mask_only", self.mask_only)),
-        )
+        check_int("trainer.max_epochs", self.trainer["max_epochs"], 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedGrid(GridConfig):
+    """A grid with full class paths and all defaults written out; see ``resolve_grid``."""
 
 
 def _check_fractions(fractions: Sequence[float]) -> None:
-    wrong = [f for f in fractions if not isinstance(f, int | float) or not 0 < f <= 1]
-    if wrong:
-        raise ConfigError(
-            f"fractions must lie in (0, 1], got {wrong[0]!r}. 0, the reference, is always there."
-        )
-    if len(set(fractions)) < len(fractions) or not fractions:
-        raise ConfigError(f"fractions must be distinct, and at least one, got {fractions}.")
-
-
-def _check_seeds(name: str, seeds: Any) -> None:
-    whole = isinstance(seeds, list | tuple) and all(
-        isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in seeds
-    )
-    if not whole or not seeds or len(set(seeds)) < len(seeds):
-        raise ConfigError(f"{name} must be distinct integers ≥ 0, at least one, got {seeds!r}.")
-
-
-# What each cell sets itself, or what would make it another training after a kill; and why.
-_OWNED = {
-    "logger": "each cell logs to its own folder",
-    "default_root_dir": "each cell has its own folder",
-    "enable_checkpointing": "each cell keeps its last.ckpt",
-    "use_distributed_sampler": "each cell deals the samples out itself",
-    "fast_dev_run": "it leaves no files; use max_epochs: 1 and limit_train_batches",
-    "max_steps": "a cell goes on from the end of an epoch; use max_epochs",
-    "max_time": "the end would depend on the machine; use max_epochs",
-}
-
-
-def _check_trainer(trainer: Mapping[str, Any]) -> None:
-    for name, reason in _OWNED.items():
-        if name in trainer:
-            raise ConfigError(f"trainer.{name} cannot be set: {reason}.")
-    if "max_epochs" not in trainer:
-        raise ConfigError(
-            "trainer.max_epochs is missing: how many epochs each network is trained. There are: "
-            f"{', '.join(trainer) or 'none'}."
-        )
-    epochs = trainer["max_epochs"]
-    if not isinstance(epochs, int) or isinstance(epochs, bool) or epochs < 1:
-        raise ConfigError(f"trainer.max_epochs must be an integer ≥ 1, got {epochs!r}.")
+    for fraction in fractions:
+        check_fraction("fractions", fraction)
+        if fraction == 0:
+            raise ValueError(
+                "fractions must be > 0, got 0: the reference, without replacement, is always "
+                "trained."
+            )
+    if not fractions or len(set(fractions)) < len(fractions):
+        raise ValueError(f"fractions must be distinct, at least one, got {fractions}.")

@@ -1,4 +1,4 @@
-"""The state of a training at the end of its last epoch, in a file that is whole or not there."""
+"""The checkpoint of a training at the end of its last epoch, written atomically."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
+from fullgrad_lightning.evaluation.roar.jobs import CHECKPOINT
 from fullgrad_lightning.utilities.files import atomic_path
-
-NAME = "last.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place, and renames it.
+    """Writes a checkpoint to a temporary file in the same folder and renames it.
 
-    Lightning's own writes to the system's temporary folder and *moves* the file, which is a copy,
-    of which a kill leaves the half, where the two are on different file systems.
+    Lightning writes to the system's temporary folder and moves the file; across file systems a move
+    is a copy, which a kill can leave incomplete.
     """
 
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
-        """Saves it; ``storage_options`` are not used."""
+        """Saves the checkpoint; ``storage_options`` are not used."""
         with atomic_path(Path(path)) as unfinished:
             torch.save(checkpoint, unfinished)
 
 
 class EpochCheckpoint(pl.callbacks.Checkpoint):
-    """Saves ``last.ckpt`` at each epoch's end, and counts the seconds that training took.
+    """Saves ``last.ckpt`` at each epoch's end, and measures the seconds that training takes.
 
     Args:
-        folder: Where to.
-        started: ``time.time()`` at which the process was started.
+        folder: The folder of the file.
+        started: ``time.time()`` when the process was started.
 
     Attributes:
-        seconds: ``{"total": …, "training": …}`` of this run and, up to the checkpoint that it goes
-            on from, of those before it.
+        path: The file.
+        seconds: ``{"total": …, "training": …}`` of this run and of the earlier runs, up to the
+            checkpoint from which it resumed.
     """
 
     def __init__(self, folder: Path, started: float) -> None:
-        self.path = folder / NAME
+        self.path = folder / CHECKPOINT
         self.started = started
-        self.before = {"total": 0.0, "training": 0.0}
+        self._earlier = {"total": 0.0, "training": 0.0}
         self._training_began: float | None = None
         self._trained = 0.0
         self._plateau: dict[str, float] = {}
@@ -57,12 +57,12 @@ class EpochCheckpoint(pl.callbacks.Checkpoint):
         now = time.time()
         running = 0.0 if self._training_began is None else now - self._training_began
         return {
-            "total": self.before["total"] + now - self.started,
-            "training": self.before["training"] + self._trained + running,
+            "total": self._earlier["total"] + now - self.started,
+            "training": self._earlier["training"] + self._trained + running,
         }
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Starts the clock, and does what Lightning does after a checkpoint at an epoch's end."""
+        """Starts the clock; steps the schedulers that Lightning steps after a checkpoint."""
         self._training_began = time.time()
         for config in trainer.lr_scheduler_configs:
             if config.reduce_on_plateau and config.monitor in self._plateau:
@@ -77,14 +77,14 @@ class EpochCheckpoint(pl.callbacks.Checkpoint):
             self._training_began = None
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Saves the state; after all other callbacks, as Lightning has it for checkpoints."""
+        """Saves the checkpoint; Lightning calls checkpoint callbacks after all others."""
         trainer.save_checkpoint(self.path, weights_only=False)
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Adds what Lightning forgets: that a callback (EarlyStopping) has ended the training, and
-        what a ReduceLROnPlateau is about to see."""
+        """Adds state that Lightning does not save: that a callback (EarlyStopping) has stopped the
+        training, and the value for the next step of a ReduceLROnPlateau."""
         checkpoint["fullgrad_roar"] = {
             "seconds": self.seconds,
             "stopped": trainer.should_stop,
@@ -101,16 +101,17 @@ class EpochCheckpoint(pl.callbacks.Checkpoint):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Takes it up again."""
+        """Restores the added state."""
         saved = checkpoint["fullgrad_roar"]
-        self.before = saved["seconds"]
+        self._earlier = saved["seconds"]
         trainer.should_stop = saved["stopped"]
         self._plateau = saved["plateau"]
 
 
 def readable_checkpoint(path: Path) -> Path | None:
-    """The path, if there is a checkpoint that can be read; one that cannot is removed, with a
-    warning: the training starts afresh.
+    """Returns the path if the checkpoint there can be read, else ``None``.
+
+    An unreadable checkpoint is removed, with a warning: the training starts from the beginning.
     """
     if not path.exists():
         return None
@@ -118,7 +119,8 @@ def readable_checkpoint(path: Path) -> Path | None:
         torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         warnings.warn(
-            f"{path} cannot be read ({error}), so the training starts afresh.", stacklevel=2
+            f"{path} cannot be read ({error}), so the training starts from the beginning.",
+            stacklevel=2,
         )
         path.unlink()
         return None

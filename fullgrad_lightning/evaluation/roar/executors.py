@@ -1,4 +1,4 @@
-"""Where jobs run. A cluster is another class with the same two methods."""
+"""Executors run jobs. One for a cluster is another class with the same two methods."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from contextlib import suppress
 from typing import Protocol
 
 from fullgrad_lightning.evaluation.roar.jobs import LOG, Job
-from fullgrad_lightning.evaluation.roar.parent_watchdog import PARENT
-from fullgrad_lightning.evaluation.roar.worker import STARTED
+from fullgrad_lightning.evaluation.roar.worker import PARENT, STARTED
 
-GRACE = 10.0
-"""Seconds between asking a process to end and killing it."""
-# What a launcher left in the environment of the driver would have a cell take itself for one of
-# several processes, or continue what is not its own.
+TERMINATE_TIMEOUT = 10.0
+"""Seconds between SIGTERM and SIGKILL."""
+# Variables of a launcher that would make a cell take itself for one of several processes, or
+# resume another run.
 _LAUNCHERS = ("SLURM_", "PL_", "MASTER_", "TORCHELASTIC_", "PMI_", "OMPI_")
 _RANKS = (
     "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "ROLE_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE",
@@ -29,7 +28,7 @@ _RANKS = (
 
 
 class JobFailed(RuntimeError):
-    """A job ended without a result; says how."""
+    """Raised when a job ends without a result; the text says how it ended."""
 
 
 class Executor(Protocol):
@@ -39,18 +38,19 @@ class Executor(Protocol):
         """Starts the job when there is room; the future raises ``JobFailed`` if it fails."""
 
     def stop(self) -> None:
-        """Ends all that runs, and waits until it has."""
+        """Terminates all running jobs and waits for them."""
 
 
 class LocalExecutor:
-    """Runs some jobs at a time on this machine, as processes in sessions of their own.
+    """Runs several jobs at a time on this machine, as processes in sessions of their own.
 
-    Ctrl-C reaches the driver alone, which has jobs end; if the driver is killed, they end by
-    themselves (``lifeline``). What they print goes to ``log.txt`` in their folders.
+    Ctrl-C reaches the scheduler alone, which terminates the jobs; if the scheduler is killed, they
+    end by themselves (``start_parent_watchdog``). Their output goes to ``log.txt`` in their
+    folders.
 
     Args:
-        environments: For each job that may run at once, what it finds in its environment beside
-            what there is: see ``worker_environments``.
+        environments: One set of environment variables for each concurrent job, added to those of
+            this process: see ``worker_environments``.
     """
 
     def __init__(self, environments: Sequence[Mapping[str, str]]) -> None:
@@ -66,13 +66,13 @@ class LocalExecutor:
         return self._pool.submit(self._run, job)
 
     def stop(self) -> None:
-        """Ends all that runs, after ``GRACE`` seconds by force; nothing is started any more."""
+        """Terminates all running jobs, after ``TERMINATE_TIMEOUT`` by force, and starts no more."""
         self._stopped = True
         self._pool.shutdown(wait=False, cancel_futures=True)
         running = list(self._running)
         for process in running:
             process.terminate()
-        deadline = time.monotonic() + GRACE
+        deadline = time.monotonic() + TERMINATE_TIMEOUT
         for process in running:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
@@ -83,23 +83,23 @@ class LocalExecutor:
     def _run(self, job: Job) -> None:
         environment = self._free.get()
         try:
-            status = self._wait(job, environment)
+            status = self._run_process(job, environment)
         finally:
             self._free.put(environment)
         if status != 0:
-            how = f"signal {-status}" if status < 0 else f"status {status}"
-            raise JobFailed(f"{job.name} ended with {how}.")
+            end = f"signal {-status}" if status < 0 else f"status {status}"
+            raise JobFailed(f"{job.name} ended with {end}.")
 
-    def _wait(self, job: Job, environment: Mapping[str, str]) -> int:
+    def _run_process(self, job: Job, environment: Mapping[str, str]) -> int:
         with open(job.folder / LOG, "ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", job.module, str(job.folder)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                start_new_session=True, env={**_clean(os.environ), **environment},
+                start_new_session=True, env={**_base_environment(), **environment},
             )  # fmt: skip
         self._running.add(process)
         try:
-            if self._stopped:  # between the two
+            if self._stopped:  # before the process was in the set
                 process.terminate()
             return process.wait()
         finally:
@@ -109,49 +109,52 @@ class LocalExecutor:
 def worker_environments(
     jobs: int, *, gpus: Sequence[str], processes: int = 1
 ) -> list[dict[str, str]]:
-    """Deals the machine out: an environment for each of the jobs that run at once.
+    """Divides GPUs and CPU threads among concurrent jobs.
 
     Args:
-        jobs: How many.
-        gpus: Names of the GPUs, as ``CUDA_VISIBLE_DEVICES`` has them; empty: none is to be seen.
-        processes: That a job consists of, each on a GPU of its own (``Trainer(devices=…)``).
-            GPUs are dealt out in turn; where there are too few, jobs share them.
+        jobs: Number of concurrent jobs.
+        gpus: Names of the GPUs, as in ``CUDA_VISIBLE_DEVICES``; empty: jobs see none.
+        processes: Number of processes of a job, each on a GPU of its own (``Trainer(devices=…)``).
+            GPUs are assigned in turn; where there are too few, jobs share them.
+
+    Returns:
+        The environment variables of each job.
 
     Raises:
         ValueError: A job needs more GPUs than there are.
 
     Examples:
-        >>> [share["CUDA_VISIBLE_DEVICES"] for share in worker_environments(3, gpus=["0", "1"])]
+        >>> environments = worker_environments(3, gpus=["0", "1"])
+        >>> [environment["CUDA_VISIBLE_DEVICES"] for environment in environments]
         ['0', '1', '0']
     """
     if gpus and processes > len(gpus):
         raise ValueError(f"trainer.devices is {processes}, but there are {len(gpus)} GPUs.")
-    threads = max(1, _cores() // (jobs * processes))
-    dealt = [
-        [gpus[(job * processes + i) % len(gpus)] for i in range(processes)] if gpus else []
-        for job in range(jobs)
-    ]
+    threads = max(1, _num_cores() // (jobs * processes))
     return [
         {
-            "CUDA_VISIBLE_DEVICES": ",".join(own),
+            "CUDA_VISIBLE_DEVICES": ",".join(
+                gpus[(job * processes + i) % len(gpus)] for i in range(processes if gpus else 0)
+            ),
             "OMP_NUM_THREADS": str(threads),  # torch takes its own number from it
             "MKL_NUM_THREADS": str(threads),
         }
-        for own in dealt
+        for job in range(jobs)
     ]
 
 
-def _cores() -> int:
-    """Those that this process may use, and as many threads as it was allowed."""
+def _num_cores() -> int:
+    """The cores that this process may use, at most ``OMP_NUM_THREADS``."""
     available = len(os.sched_getaffinity(0))
     allowed = os.environ.get("OMP_NUM_THREADS", "")
     return min(available, int(allowed)) if allowed.isdigit() and int(allowed) else available
 
 
-def _clean(environment: Mapping[str, str]) -> dict[str, str]:
+def _base_environment() -> dict[str, str]:
+    """The environment of this process, without a launcher's variables."""
     kept = {
         name: value
-        for name, value in environment.items()
+        for name, value in os.environ.items()
         if name not in _RANKS and not name.startswith(_LAUNCHERS)
     }
     return {**kept, PARENT: str(os.getpid()), STARTED: str(time.time()), "PYTHONUNBUFFERED": "1"}

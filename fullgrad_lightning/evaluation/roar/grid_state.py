@@ -1,4 +1,4 @@
-"""The grid as its folder tells it. Imports nothing that is slow to import."""
+"""The state of a grid, read from its folder. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from fullgrad_lightning.evaluation.roar.jobs import CELLS, FAILURE, MAPS, RESULT, read_description
+from fullgrad_lightning.evaluation.reports.tables import Table, as_text
+from fullgrad_lightning.evaluation.roar.jobs import (
+    CELLS,
+    FAILURE,
+    GRID,
+    MAPS,
+    RESULT,
+    read_description,
+)
 from fullgrad_lightning.utilities.locks import LOCK, is_locked
 
 State = Literal["done", "failed", "running", "interrupted", "waiting"]
@@ -23,16 +31,18 @@ class CellState:
     """A training, planned or done.
 
     Args:
-        folder: Its own.
+        folder: The cell's folder.
+        description: The content of ``cell.json``: label, components and masking.
         method: The name of its series; ``"reference"`` for fraction 0.
-        fraction: Share of the pixels that is chosen, 0…1.
-        seed: Of the training.
-        state: ``"waiting"``: not begun; ``"interrupted"``: begun, and nothing runs.
-        result: What ``result.json`` says, once it is done.
-        failure: The traceback, if it failed.
+        fraction: The share of the pixels that is chosen, 0…1.
+        seed: The seed of the training.
+        state: ``"waiting"``: not started; ``"interrupted"``: started, and no process runs.
+        result: The content of ``result.json``, once the cell is done.
+        failure: The traceback, if the cell failed.
     """
 
     folder: Path
+    description: dict[str, Any]
     method: str
     fraction: float
     seed: int
@@ -42,51 +52,50 @@ class CellState:
 
 
 class GridState:
-    """What is there of a grid.
+    """The state of a grid and its cells.
 
     Args:
         folder: The ``output`` of the grid.
 
     Attributes:
-        folder: The same.
+        folder: The ``output`` of the grid.
         config: The grid's resolved configuration.
 
     Raises:
-        FileNotFoundError: No grid was ever started there.
+        FileNotFoundError: No grid was ever started in the folder.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        path = self.folder / "grid.json"
-        if not path.is_file():
+        content = _read_json(self.folder / GRID)
+        if content is None:
             raise FileNotFoundError(
-                f"{path} is missing: there is no grid in {self.folder}. `fullgrad roar run` "
-                "starts one."
+                f"{self.folder / GRID} is missing: there is no grid in {self.folder}. `fullgrad "
+                "roar run` starts one."
             )
-        content = json.loads(path.read_text(encoding="utf-8"))
         self.config: dict[str, Any] = content["config"]
         self._cells: list[str] = content["cells"]
         self._maps: list[str] = content["maps"]
 
     def cells(self) -> list[CellState]:
-        """The cells of the grid, references first; those of earlier grids are left out."""
-        return [self._cell(self.folder / CELLS / name) for name in self._cells]
+        """The cells of the grid, references first; cells of earlier grids are left out."""
+        return [_read_cell(self.folder / CELLS / name) for name in self._cells]
 
     def maps(self) -> dict[str, State]:
-        """The estimates, by the name of their folder."""
-        return {name: _state(self.folder / MAPS / name) for name in self._maps}
+        """The state of each store of saliency maps, by the name of its folder."""
+        return {name: _read_state(self.folder / MAPS / name) for name in self._maps}
 
     def table(self) -> str:
-        """The whole grid on a page: a row for each series, a sign for each cell."""
+        """The whole grid as text: a row for each series, a sign for each cell."""
         cells = self.cells()
         counts = Counter(cell.state for cell in cells)
         lines = [
             f"{self.folder}: {len(cells)} cells, "
             + ", ".join(f"{counts[state]} {state}" for state in _SIGNS if counts[state]),
             "",
-            *_rows(cells),
+            as_text(_sign_table(cells)),
             "",
-            "a sign for each seed: "
+            "one sign for each seed: "
             + ", ".join(f"{sign} {state}" for state, sign in _SIGNS.items()),
         ]
         maps = self.maps()
@@ -100,46 +109,43 @@ class GridState:
                 lines += ["", f"{cell.folder.name} failed: {last}", f"  {cell.folder / FAILURE}"]
         return "\n".join(lines)
 
-    def _cell(self, folder: Path) -> CellState:
-        label = read_description(folder)["label"]
-        return CellState(
-            folder=folder,
-            **label,
-            state=_state(folder),
-            result=_json(folder / RESULT),
-            failure=(_json(folder / FAILURE) or {}).get("traceback"),
-        )
+
+def _read_cell(folder: Path) -> CellState:
+    description = read_description(folder)
+    return CellState(
+        folder=folder,
+        description=description,
+        **description["label"],
+        state=_read_state(folder),
+        result=_read_json(folder / RESULT),
+        failure=(_read_json(folder / FAILURE) or {}).get("traceback"),
+    )
 
 
-def _state(folder: Path) -> State:
+def _read_state(folder: Path) -> State:
     # The result first: a cell that has one may still be closing its files.
     if (folder / RESULT).is_file():
         return "done"
     if is_locked(folder):
         return "running"
-    if (folder / RESULT).is_file():  # it ended between the two looks
+    if (folder / RESULT).is_file():  # written since the first check
         return "done"
     if (folder / FAILURE).is_file():
         return "failed"
     return "interrupted" if (folder / LOCK).is_file() else "waiting"
 
 
-def _rows(cells: Sequence[CellState]) -> list[str]:
+def _sign_table(cells: Sequence[CellState]) -> Table:
     fractions = sorted({cell.fraction for cell in cells})
     signs: dict[str, dict[float, str]] = {}
     for cell in cells:
         row = signs.setdefault(cell.method, {})
         row[cell.fraction] = row.get(cell.fraction, "") + _SIGNS[cell.state]
-    table = [["", *(f"{fraction:g}" for fraction in fractions)]]
-    table += [[name, *(row.get(f, "") for f in fractions)] for name, row in signs.items()]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    return [
-        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
-        for row in table
-    ]
+    rows = [[name, *(row.get(f, "") for f in fractions)] for name, row in signs.items()]
+    return [["", *(f"{fraction:g}" for fraction in fractions)], *rows]
 
 
-def _json(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Path) -> dict[str, Any] | None:
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""What a job is: a folder, what determines its result, and which jobs must be done before."""
+"""Jobs of a grid and the files of its folder. Imports nothing that is slow to import."""
 
 from __future__ import annotations
 
@@ -11,40 +11,49 @@ from typing import Any
 
 from fullgrad_lightning.utilities.files import atomic_write
 
+# The folder of a grid.
+GRID, REPORT, CELLS, MAPS = "grid.json", "report", "cells", "maps"
+# The folder of a job; that of saliency maps is also their ``RankStore``.
 RESULT, FAILURE, LOG = "result.json", "failure.json", "log.txt"
-CELLS, MAPS = "cells", "maps"
+CHECKPOINT, EXAMPLES = "last.ckpt", "examples.npz"
+
 REFERENCE = "reference"
-"""The name of the method that removes nothing."""
+"""The name of the series in which no pixel is replaced."""
+_DESCRIPTIONS = {CELLS: "cell.json", MAPS: "job.json"}
+_MODULES = {CELLS: "train_job", MAPS: "saliency_job"}
 
 
-def config_hash(determines: Mapping[str, Any]) -> str:
-    """The SHA-256, in hexadecimal, of the canonical JSON of what determines a result.
+def config_hash(config: Mapping[str, Any]) -> str:
+    """The SHA-256, in hexadecimal, of the canonical JSON of a configuration.
+
+    Args:
+        config: Everything that determines a result.
 
     Raises:
         ValueError: NaN or infinity.
-        TypeError: Something that JSON cannot express.
+        TypeError: A value that JSON cannot express.
 
     Examples:
         >>> config_hash({"seed": 0, "lr": 0.1}) == config_hash({"lr": 0.1, "seed": 0})
         True
     """
-    text = json.dumps(determines, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(config, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Job:
-    """One process of the grid: a cell, which trains, or an estimate, which maps.
+    """One process of the grid: a cell, which trains, or the saliency maps of a method.
 
     Args:
-        folder: Its own, ``<output>/cells/<name>`` or ``<output>/maps/<name>``.
-        description: All that the process must know; has ``config_hash`` and ``label``.
-        needs: Folders of jobs that must be done first.
+        folder: The job's folder, ``<output>/cells/<name>`` or ``<output>/maps/<name>``.
+        description: Everything that the process needs; has ``identity`` and ``label``.
+        depends_on: Folders of jobs that must be done first.
     """
 
     folder: Path
     description: Mapping[str, Any]
-    needs: tuple[Path, ...] = ()
+    depends_on: tuple[Path, ...] = ()
 
     @property
     def name(self) -> str:
@@ -53,35 +62,33 @@ class Job:
 
     @property
     def is_cell(self) -> bool:
-        """Whether it trains."""
+        """True if the job trains a network."""
         return self.folder.parent.name == CELLS
 
     @property
     def module(self) -> str:
-        """What is run, as ``python -m <module> <folder>``."""
-        return (
-            f"fullgrad_lightning.evaluation.roar.{'train_job' if self.is_cell else 'saliency_job'}"
-        )
+        """The module that is run, as ``python -m <module> <folder>``."""
+        return f"{__package__}.{_MODULES[self.folder.parent.name]}"
 
     @property
-    def done(self) -> bool:
-        """Whether it has a result."""
+    def is_done(self) -> bool:
+        """True if the job has a result."""
         return (self.folder / RESULT).is_file()
 
     def write(self) -> None:
-        """Makes the folder with its ``cell.json`` or ``job.json``, if it is not there."""
+        """Creates the folder with the job's description, unless it exists."""
         path = description_path(self.folder)
         if not path.is_file():
             atomic_write(path, json.dumps(self.description, indent=2) + "\n")
 
 
 def description_path(folder: Path) -> Path:
-    """Where the description of the job of a folder is."""
-    return folder / ("cell.json" if folder.parent.name == CELLS else "job.json")
+    """The file with the description of a job, ``cell.json`` or ``job.json``."""
+    return folder / _DESCRIPTIONS.get(folder.parent.name, "job.json")
 
 
 def read_description(folder: Path) -> dict[str, Any]:
-    """What the process of a job must know.
+    """Reads the description of a job.
 
     Raises:
         FileNotFoundError: The folder is not a job's.
@@ -89,7 +96,12 @@ def read_description(folder: Path) -> dict[str, Any]:
     path = description_path(folder)
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing: {folder} is not a job's folder. `fullgrad roar run` makes them."
+            f"{path} is missing: {folder} is not a job's folder. `fullgrad roar run` creates them."
         )
     description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return description
+
+
+def grid_folder(job: Path) -> Path:
+    """The folder of the grid that a job's folder belongs to, from which its paths are counted."""
+    return job.absolute().parent.parent

@@ -1,4 +1,4 @@
-"""The accuracy among what a model logs when it is tested."""
+"""Finds accuracy and loss among the metrics that a model logs in a test."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _ACCURACY = re.compile(r"accuracy|(?<![a-z])acc(?![a-z])", re.IGNORECASE)
 
 
 def find_accuracy(metrics: Mapping[str, float]) -> float:
-    """``test/accuracy``, or the first metric with "accuracy", or "acc" as a word, in its name.
+    """Returns ``test/accuracy``, or the first metric with "accuracy" or the word "acc" in its name.
 
     Args:
-        metrics: Of the first test loader, as ``trainer.test`` returns them.
+        metrics: The metrics of the first test loader, as ``trainer.test`` returns them.
 
     Raises:
-        ValueError: There is none, or it is not in 0…1.
+        ValueError: No metric has such a name, or its value is not in 0…1.
 
     Examples:
         >>> find_accuracy({"test_loss": 0.5, "test_acc": 0.75})
@@ -26,7 +26,7 @@ def find_accuracy(metrics: Mapping[str, float]) -> float:
     if not names:
         raise ValueError(
             "The model logs no test accuracy, which a ROAR grid compares. Log it in test_step, as "
-            f'"test/accuracy"; what it logs: {", ".join(metrics) or "nothing"}.'
+            f'"test/accuracy". Logged metrics: {", ".join(metrics) or "none"}.'
         )
     name = "test/accuracy" if "test/accuracy" in names else names[0]
     value = float(metrics[name])
@@ -36,8 +36,10 @@ def find_accuracy(metrics: Mapping[str, float]) -> float:
 
 
 def find_loss(metrics: Mapping[str, float]) -> float | None:
-    """``test/loss``, or the first metric with "loss" in its name; ``None``: there is none, or it
-    is not finite.
+    """Returns ``test/loss``, or the first metric with "loss" in its name.
+
+    Returns:
+        ``None`` if no metric has such a name, or its value is not finite.
 
     Examples:
         >>> find_loss({"test_loss": 0.5, "test_acc": 0.75})

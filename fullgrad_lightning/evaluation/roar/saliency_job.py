@@ -1,4 +1,4 @@
-"""An estimate: the saliency maps of one method and one network, as ranks in a store.
+"""The saliency maps of one method and one network, as ranks in a store.
 
 python -m fullgrad_lightning.evaluation.roar.saliency_job FOLDER
 """
@@ -10,53 +10,54 @@ import sys
 import time
 from pathlib import Path
 
-from fullgrad_lightning.evaluation.roar.jobs import RESULT, read_description
+from fullgrad_lightning.evaluation.roar.jobs import RESULT, grid_folder, read_description
 from fullgrad_lightning.evaluation.roar.worker import run_job, versions
 from fullgrad_lightning.utilities.files import atomic_write
 
 
-def estimate_maps(folder: Path, started: float) -> None:
-    """Computes what the store in the folder lacks of what ``job.json`` says.
+def compute_maps(folder: Path, started: float) -> None:
+    """Computes the ranks that the store in the folder lacks, as described by ``job.json``.
 
     Args:
-        folder: Of the job, and of its store.
+        folder: The folder of the job, and of its store.
         started: ``time.time()`` when its process was started.
 
     Raises:
-        ValueError: The store was made from something else, maps are not finite; and all that data,
-            model and method raise.
+        ValueError: The store has another provenance, or maps are not finite; data, model and method
+            raise others.
     """
     job = read_description(folder)
-    # Here, and not above: the process watches its parent before it imports torch.
+    # Imported here: the process watches its parent before it imports torch.
     import pytorch_lightning as pl
 
     from fullgrad_lightning.callbacks.saliency_writer import SaliencyWriter
     from fullgrad_lightning.datamodules.roar.datamodule import ROARDataModule
-    from fullgrad_lightning.evaluation.roar.components import make
+    from fullgrad_lightning.evaluation.components import instantiate_components
     from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor
     from fullgrad_lightning.stores.rank_store import RankStore
 
-    parts = make(job["data"], job["model"], job["trainer"])
+    components = instantiate_components(job["data"], job["model"], job["trainer"])
     predictor = SaliencyPredictor(
-        parts.model,
+        components.model,
         job["method"],
         job["options"],
         target=job["target"],
         seed=job["seed"],
-        checkpoint=str(folder.absolute().parent.parent / job["checkpoint"]),
+        checkpoint=str(grid_folder(folder) / job["checkpoint"]),
     )
     trainer = pl.Trainer(
-        **parts.trainer,
+        **components.trainer,
         default_root_dir=folder,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
         callbacks=[SaliencyWriter(folder, seed=job["seed"])],
     )
-    trainer.predict(predictor, datamodule=ROARDataModule(parts.data), return_predictions=False)
+    data = ROARDataModule(components.data)
+    trainer.predict(predictor, datamodule=data, return_predictions=False)
     if not trainer.is_global_zero:
         return
-    RankStore.open(folder)  # whole, or says what is missing
+    RankStore.open(folder)  # raises if rows are missing
     result = {
         "label": job["label"],
         "identity": job["identity"],
@@ -67,4 +68,4 @@ def estimate_maps(folder: Path, started: float) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(estimate_maps, sys.argv[1:]))
+    sys.exit(run_job(compute_maps, sys.argv[1:]))

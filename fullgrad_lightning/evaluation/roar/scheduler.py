@@ -1,4 +1,4 @@
-"""Runs a grid: what can run is submitted, what is done is skipped, what fails is recorded."""
+"""Runs the jobs of a grid: submits those that can run, skips finished ones, records failures."""
 
 from __future__ import annotations
 
@@ -10,108 +10,111 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from tqdm import tqdm
 
-from fullgrad_lightning.evaluation.roar.components import as_config, resolve
-from fullgrad_lightning.evaluation.roar.config import ConfigError, GridConfig
+from fullgrad_lightning.evaluation.config import ConfigError
+from fullgrad_lightning.evaluation.roar.config import ResolvedGrid
 from fullgrad_lightning.evaluation.roar.executors import (
     Executor,
     LocalExecutor,
     worker_environments,
 )
-from fullgrad_lightning.evaluation.roar.jobs import FAILURE, LOG, Job
+from fullgrad_lightning.evaluation.roar.jobs import FAILURE, GRID, LOG, Job
 from fullgrad_lightning.evaluation.roar.planning import plan_jobs
-from fullgrad_lightning.evaluation.roar.preflight import check
+from fullgrad_lightning.evaluation.roar.preflight import preflight
 from fullgrad_lightning.evaluation.roar.worker import record_failure
 from fullgrad_lightning.utilities.files import atomic_write
 from fullgrad_lightning.utilities.locks import folder_lock
 
-_LOG_SHOWN = 4000  # bytes
+_LOCK_WAIT = 1.0  # seconds, for a process that only checks the lock
+_LOG_TAIL = 4000  # bytes
 
 
 def run_grid(
-    grid: GridConfig, *, jobs: int | None = None, executor: Executor | None = None
+    grid: ResolvedGrid, *, jobs: int | None = None, executor: Executor | None = None
 ) -> bool:
-    """Does what is not done yet of a grid. The folder can be used again, after a kill too.
+    """Runs the jobs of a grid that are not done. Run it again to resume, after a kill too.
 
     Args:
-        grid: What to run; defaults are written out first, so that they make no other cells.
-        jobs: Processes at a time on this machine; default: one for each GPU, or one.
-        executor: Where to run instead.
+        grid: The grid, see ``resolve_grid``.
+        jobs: Number of concurrent processes on this machine; default: one for each GPU, or one.
+        executor: Runs the jobs instead.
 
     Returns:
-        Whether all went well; what did not is in the ledger, and is tried again the next time.
+        True if all jobs succeeded. Failures are recorded in their folders, and tried again the
+        next time.
 
     Raises:
-        FolderInUse: Another driver runs in the same folder.
-        ConfigError: What is wrong with it; nothing was started.
+        FolderInUse: Another process runs a grid in the same folder.
+        ConfigError: The grid is wrong; nothing has been started.
     """
-    grid = resolve(grid)
     output = Path(grid.output)
-    with ExitStack() as held:
+    with ExitStack() as stack:
         try:
-            held.enter_context(
-                folder_lock(output, wait=1.0)
-            )  # a second, for someone who only looks
+            stack.enter_context(folder_lock(output, wait=_LOCK_WAIT))
         except OSError as error:
             raise ConfigError(
                 f"Cannot write to the output, {output}: {error}. Choose another."
             ) from error
-        planned = _checked(grid)
-        _write(grid, output, planned)
-        chosen = executor or LocalExecutor(_environments(grid, jobs))
-        with _terminated_as_interrupted():
+        planned = _plan_and_check(grid)
+        _write_grid(grid, planned)
+        executor = executor or LocalExecutor(_environments(grid, jobs))
+        with _sigterm_as_interrupt():
             try:
-                return _run(planned, chosen)
+                return _run_jobs(planned, executor)
             finally:
-                chosen.stop()
+                executor.stop()
 
 
-def _checked(grid: GridConfig) -> list[Job]:
+def _plan_and_check(grid: ResolvedGrid) -> list[Job]:
     try:
         planned = plan_jobs(grid)
-        print(check(grid, planned), flush=True)
-    # What a user's own data and model raise when they do not fit; a bug in them raises others.
+        print(preflight(grid, planned), flush=True)
+    except ConfigError:
+        raise
+    # A user's data and model raise these if they do not fit; a bug in them raises others.
     except (ValueError, TypeError, RuntimeError, OSError, MisconfigurationException) as error:
         raise ConfigError(f"{type(error).__name__}: {error}") from error
     return planned
 
 
-def _write(grid: GridConfig, output: Path, planned: Sequence[Job]) -> None:
+def _write_grid(grid: ResolvedGrid, planned: Sequence[Job]) -> None:
     for job in planned:
         job.write()
     content = {
-        "config": as_config(grid),
+        "config": asdict(grid),
         "cells": [job.name for job in planned if job.is_cell],
         "maps": [job.name for job in planned if not job.is_cell],
     }
-    atomic_write(output / "grid.json", json.dumps(content, indent=2) + "\n")
+    atomic_write(Path(grid.output) / GRID, json.dumps(content, indent=2) + "\n")
 
 
-def _run(planned: Sequence[Job], executor: Executor) -> bool:
-    waiting = {job.folder: job for job in planned if not job.done}
+def _run_jobs(planned: Sequence[Job], executor: Executor) -> bool:
+    waiting = {job.folder: job for job in planned if not job.is_done}
     failed: set[Path] = set()
     running: dict[Future[None], Job] = {}
     with tqdm(total=len(planned), initial=len(planned) - len(waiting), smoothing=0) as bar:
         for job in waiting.values():
             (job.folder / FAILURE).unlink(missing_ok=True)
         while waiting or running:
-            for job in _ready(waiting, running, failed):
+            for job in _ready_jobs(waiting, running, failed):
                 del waiting[job.folder]
-                cause = next((need for need in job.needs if need in failed), None)
+                cause = next((folder for folder in job.depends_on if folder in failed), None)
                 if cause is None:
                     running[executor.submit(job)] = job
                 else:
-                    record_failure(job.folder, f"{cause.name}, which it needs, failed.")
+                    record_failure(job.folder, f"{cause.name}, on which it depends, failed.")
                     failed.add(job.folder)
                     bar.update()
-            # Never empty while some wait: needs are jobs of the grid, and those come first.
+            # Never empty while jobs wait: these depend on jobs of the grid, which come first.
             for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
                 job = running.pop(future)
-                if (message := _failure(job, future)) is not None:
+                if (message := _failure_message(job, future)) is not None:
                     failed.add(job.folder)
                     text = f"failed: {job.name}: {message}\n  {job.folder / LOG}"
                     bar.write(text, file=sys.stderr)
@@ -119,39 +122,39 @@ def _run(planned: Sequence[Job], executor: Executor) -> bool:
     return not failed
 
 
-def _ready(
+def _ready_jobs(
     waiting: dict[Path, Job], running: dict[Future[None], Job], failed: set[Path]
 ) -> list[Job]:
-    """Those whose needs are done, or cannot be done any more."""
+    """The jobs whose dependencies are done, or have failed."""
     unfinished = {*waiting, *(job.folder for job in running.values())}
     return [
         job
         for job in waiting.values()
-        if failed.intersection(job.needs) or not unfinished.intersection(job.needs)
+        if failed.intersection(job.depends_on) or not unfinished.intersection(job.depends_on)
     ]
 
 
-def _failure(job: Job, future: Future[None]) -> str | None:
-    """How the job failed, in a line; keeps what the job could not keep itself."""
+def _failure_message(job: Job, future: Future[None]) -> str | None:
+    """One line about a failed job; records a failure that the job could not record itself."""
     error = future.exception()
-    if error is None and job.done:
+    if error is None and job.is_done:
         return None
     path = job.folder / FAILURE
     if not path.is_file():
-        how = str(error) if error is not None else f"{job.name} ended without a result."
-        record_failure(job.folder, f"{_end_of_log(job.folder)}\n{how}")
+        reason = str(error) if error is not None else f"{job.name} ended without a result."
+        record_failure(job.folder, f"{_log_tail(job.folder)}\n{reason}")
     text: str = json.loads(path.read_text(encoding="utf-8"))["traceback"]
     return text.strip().splitlines()[-1]
 
 
-def _end_of_log(folder: Path) -> str:
+def _log_tail(folder: Path) -> str:
     try:
-        return (folder / LOG).read_bytes()[-_LOG_SHOWN:].decode(errors="replace")
+        return (folder / LOG).read_bytes()[-_LOG_TAIL:].decode(errors="replace")
     except FileNotFoundError:
         return ""
 
 
-def _environments(grid: GridConfig, jobs: int | None) -> list[dict[str, str]]:
+def _environments(grid: ResolvedGrid, jobs: int | None) -> list[dict[str, str]]:
     gpus = _gpus() if grid.trainer.get("accelerator", "auto") in ("auto", "gpu", "cuda") else []
     jobs = jobs or max(1, len(gpus))
     devices = grid.trainer.get("devices", 1)
@@ -159,22 +162,20 @@ def _environments(grid: GridConfig, jobs: int | None) -> list[dict[str, str]]:
         processes = len(devices)
     elif str(devices).isdigit():
         processes = int(devices)
-    else:  # "auto" or -1: all it can have
+    else:  # "auto" or -1: all that are available
         processes = max(1, len(gpus) // jobs)
     return worker_environments(jobs, gpus=gpus, processes=processes)
 
 
 def _gpus() -> list[str]:
-    import torch
-
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     number = torch.cuda.device_count()
     return visible.split(",")[:number] if visible else [str(i) for i in range(number)]
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM does what Ctrl-C does, where signals can be had: in the main thread."""
+def _sigterm_as_interrupt() -> Iterator[None]:
+    """Makes SIGTERM raise ``KeyboardInterrupt``; in the main thread, where signals are handled."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -182,8 +183,8 @@ def _terminated_as_interrupted() -> Iterator[None]:
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    previous = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)

@@ -10,7 +10,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fullgrad_lightning.evaluation.roar.jobs import REFERENCE, RESULT, read_description
+from fullgrad_lightning.evaluation.roar.jobs import (
+    EXAMPLES,
+    REFERENCE,
+    RESULT,
+    grid_folder,
+    read_description,
+)
 from fullgrad_lightning.evaluation.roar.worker import run_job, versions
 from fullgrad_lightning.utilities.files import atomic_write
 
@@ -19,20 +25,21 @@ if TYPE_CHECKING:
 
 
 def train_cell(folder: Path, started: float) -> None:
-    """Trains what ``cell.json`` says, or goes on with it, and writes ``result.json``.
+    """Runs or resumes the training described by ``cell.json`` and writes ``result.json``.
 
     Args:
-        folder: The cell's.
+        folder: The cell's folder.
         started: ``time.time()`` when its process was started.
 
     Raises:
-        ValueError: A test metric named accuracy is missing; and all that data, model and Trainer
-            raise.
+        ValueError: A test metric named accuracy is missing; data, model and Trainer raise others.
     """
     cell = read_description(folder)
     label = cell["label"]
-    # Here, and not above: the process watches its parent before it imports torch.
-    from fullgrad_lightning.evaluation.roar.components import make
+    # Imported here: the process watches its parent before it imports torch.
+    import pytorch_lightning as pl
+
+    from fullgrad_lightning.evaluation.components import instantiate_components
     from fullgrad_lightning.evaluation.roar.epoch_checkpoint import (
         EpochCheckpoint,
         readable_checkpoint,
@@ -42,15 +49,17 @@ def train_cell(folder: Path, started: float) -> None:
     from fullgrad_lightning.evaluation.roar.logged_metrics import find_accuracy, find_loss
 
     seed_everything("weights", label["seed"])
-    parts = make(cell["data"], cell["model"], cell["trainer"])
-    masked = _masked(parts.data, cell["masking"], folder, label["seed"])
+    components = instantiate_components(cell["data"], cell["model"], cell["trainer"])
+    model = components.model
+    assert isinstance(model, pl.LightningModule)
+    masked = _mask(components.data, cell["masking"], folder, label["seed"])
     data = EpochSeededDataModule(masked, label["seed"])
     last = EpochCheckpoint(folder, started)
-    trainer = _trainer(parts.trainer, folder, last)
+    trainer = _trainer(components.trainer, folder, last)
     checkpoint = readable_checkpoint(last.path)
-    trainer.fit(parts.model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+    trainer.fit(model, datamodule=data, ckpt_path=checkpoint, weights_only=True)
     # All processes run over the whole test set: a distributed sampler would count some twice.
-    (metrics, *_) = trainer.test(parts.model, datamodule=data, verbose=False)
+    (metrics, *_) = trainer.test(model, datamodule=data, verbose=False)
     if not trainer.is_global_zero:
         return
     seconds = last.seconds
@@ -64,11 +73,11 @@ def train_cell(folder: Path, started: float) -> None:
         "versions": versions(),
     }
     atomic_write(folder / RESULT, json.dumps(result, indent=2) + "\n")
-    if label["method"] != REFERENCE:  # the maps of later methods need the reference's alone
+    if label["method"] != REFERENCE:  # saliency maps are computed from the reference alone
         last.path.unlink()
 
 
-def _masked(
+def _mask(
     base: pl.LightningDataModule, masking: dict[str, Any] | None, folder: Path, seed: int
 ) -> pl.LightningDataModule:
     if masking is None:
@@ -76,9 +85,8 @@ def _masked(
     from fullgrad_lightning.datamodules.roar.datamodule import ROARDataModule
 
     options = {key: masking[key] for key in ("fraction", "order", "remove", "fill", "mask_only")}
-    # Of the grid's folder, so that it may be moved; a store of the user's has an absolute path.
-    store = folder.absolute().parent.parent / masking["store"]
-    return ROARDataModule(base, store, **options, seed=seed)
+    # Relative to the grid's folder, which may be moved; a user's own store has an absolute path.
+    return ROARDataModule(base, grid_folder(folder) / masking["store"], **options, seed=seed)
 
 
 def _trainer(options: dict[str, Any], folder: Path, last: pl.Callback) -> pl.Trainer:
@@ -90,19 +98,21 @@ def _trainer(options: dict[str, Any], folder: Path, last: pl.Callback) -> pl.Tra
     from fullgrad_lightning.evaluation.roar.epoch_seeding import EpochSeeding
     from fullgrad_lightning.evaluation.roar.example_writer import ExampleWriter
 
-    # Deterministic operations, where there are some, without a check that costs time: memory that
-    # was not written to would be filled with NaN.
+    # Deterministic operations where they exist, without a check that costs time: uninitialised
+    # memory would be filled with NaN.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    board = TensorBoardLogger(folder, name="logs")  # a version for each time the cell is started
-    own = [ExampleWriter(folder / "examples.npz"), EpochSeeding(), last]
-    usual = {"deterministic": "warn", "num_sanity_val_steps": 0, "enable_model_summary": False}
+    board = TensorBoardLogger(folder, name="logs")  # one version for each start of the cell
+    callbacks = [ExampleWriter(folder / EXAMPLES), EpochSeeding(), last]
+    defaults = {
+        "deterministic": "warn", "num_sanity_val_steps": 0, "enable_model_summary": False,
+        "enable_progress_bar": False,
+    }  # fmt: skip
     return pl.Trainer(
         **{
-            **usual,
-            "enable_progress_bar": False,
+            **defaults,
             **options,
-            "callbacks": [*_listed(options.get("callbacks")), *own],
-            "plugins": [*_listed(options.get("plugins")), AtomicCheckpointIO()],
+            "callbacks": [*_as_list(options.get("callbacks")), *callbacks],
+            "plugins": [*_as_list(options.get("plugins")), AtomicCheckpointIO()],
         },
         default_root_dir=folder,
         logger=[board, CSVLogger(folder, name="logs", version=board.version)],
@@ -110,7 +120,7 @@ def _trainer(options: dict[str, Any], folder: Path, last: pl.Callback) -> pl.Tra
     )
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]

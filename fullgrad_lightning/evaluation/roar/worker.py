@@ -1,11 +1,13 @@
-"""What the process of a cell and that of an estimate have in common."""
+"""The process of a job: its lock, its failure, and its end when its parent dies."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -14,24 +16,25 @@ from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
-import fullgrad_lightning
+from fullgrad_lightning._version import __version__
 from fullgrad_lightning.evaluation.roar.jobs import FAILURE
-from fullgrad_lightning.evaluation.roar.parent_watchdog import start_parent_watchdog
 from fullgrad_lightning.utilities.files import atomic_write
 from fullgrad_lightning.utilities.locks import FolderInUse, folder_lock
 
 STARTED = "FULLGRAD_STARTED"
 """Environment variable: ``time.time()`` when the process was started."""
-WAIT = 30.0
-"""Seconds to wait for the processes of a killed job to end."""
+PARENT = "FULLGRAD_PARENT"
+"""Environment variable: the id of the process without which this one ends."""
+_LOCK_WAIT = 30.0  # seconds, for the processes of a killed job to end
+_POLL_INTERVAL = 0.25  # seconds
 
 
 def run_job(work: Callable[[Path, float], None], arguments: list[str]) -> int:
     """The main function of a job's process.
 
     Args:
-        work: Does it, given the job's folder and when the process was started.
-        arguments: The folder.
+        work: Does the job, given its folder and the time at which the process was started.
+        arguments: The command line: the folder.
 
     Returns:
         0; 1 after a failure, which is recorded in ``failure.json``; 2 if this process cannot run.
@@ -42,39 +45,38 @@ def run_job(work: Callable[[Path, float], None], arguments: list[str]) -> int:
         print(f"expected one argument, the folder of a job, got {arguments}", file=sys.stderr)
         return 2
     folder = Path(arguments[0])
-    first = os.environ.get("LOCAL_RANK", "0") == "0"  # of several devices, the others get 1, 2, …
+    is_first = os.environ.get("LOCAL_RANK", "0") == "0"  # on several devices, others get 1, 2, …
     try:
-        with folder_lock(folder, wait=WAIT) if first else nullcontext():
-            if first:
+        with folder_lock(folder, wait=_LOCK_WAIT) if is_first else nullcontext():
+            if is_first:
                 (folder / FAILURE).unlink(missing_ok=True)
-            return _attempt(work, folder, started, first)
+            return _attempt(work, folder, started, is_first)
     except FolderInUse as error:
         print(error, file=sys.stderr)
         return 2
 
 
-def _attempt(work: Callable[[Path, float], None], folder: Path, started: float, first: bool) -> int:
-    parent = os.getppid()
-    try:
-        work(folder, started)
-    except Exception:  # the end of the process: whatever it was is kept for the user
-        traceback.print_exc()
-        # Of several processes the first to fail knows why; that the first was killed is no failure.
-        if os.getppid() == parent and not (folder / FAILURE).is_file():
-            record_failure(folder, traceback.format_exc())
-        if not first:
-            sys.stderr.flush()
-            os._exit(1)  # without the others, taking the process group down can hang
-        return 1
-    return 0
+def start_parent_watchdog() -> None:
+    """Ends this process soon after the one in ``FULLGRAD_PARENT`` dies, by whatever signal.
+
+    Linux' own signal for it (``PR_SET_PDEATHSIG``) is sent when the *thread* that started the child
+    ends, and an executor's threads do. Instead, a thread polls the id of the parent. Call it before
+    slow imports. Processes that this one starts (the other ranks of DDP) get this one as the parent
+    to watch.
+    """
+    parent = os.environ.get(PARENT)
+    if parent is not None:
+        arguments = (int(parent),)
+        threading.Thread(target=_watch, args=arguments, name="watchdog", daemon=True).start()
+    os.environ[PARENT] = str(os.getpid())
 
 
 def record_failure(folder: Path, text: str) -> None:
     """Writes ``failure.json``.
 
     Args:
-        folder: Of the job.
-        text: The traceback, or what is known instead.
+        folder: The job's folder.
+        text: The traceback, or a description of the failure.
     """
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     content = json.dumps({"traceback": text, "when": when}, indent=2)
@@ -82,10 +84,37 @@ def record_failure(folder: Path, text: str) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what a result depends on."""
+    """Versions of the packages that a result depends on."""
     return {
-        "fullgrad_lightning": fullgrad_lightning.__version__,
+        "fullgrad_lightning": __version__,
         "pytorch_lightning": version("pytorch-lightning"),
         "torch": version("torch"),
         "python": platform.python_version(),
     }
+
+
+def _attempt(
+    work: Callable[[Path, float], None], folder: Path, started: float, is_first: bool
+) -> int:
+    parent = os.getppid()
+    try:
+        work(folder, started)
+    except Exception:  # the end of the process: every failure is recorded for the user
+        traceback.print_exc()
+        # The first of several processes to fail has the cause; that the parent was killed is not
+        # a failure of the job.
+        if os.getppid() == parent and not (folder / FAILURE).is_file():
+            record_failure(folder, traceback.format_exc())
+        if not is_first:
+            sys.stderr.flush()
+            os._exit(1)  # without the others, taking the process group down can hang
+        return 1
+    return 0
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_POLL_INTERVAL)
+    if os.getpgrp() == os.getpid():  # started by an executor: the group is this job and no more
+        os.killpg(0, signal.SIGKILL)
+    os.kill(os.getpid(), signal.SIGKILL)

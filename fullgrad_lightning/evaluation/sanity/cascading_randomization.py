@@ -1,4 +1,4 @@
-"""Cascading randomisation: layer after layer forgets what it has learnt, from output to input."""
+"""Cascading randomisation: re-initialises one layer after the other, from output to input."""
 
 from __future__ import annotations
 
@@ -17,36 +17,37 @@ from fullgrad_lightning.utilities.seeds import derive_seed
 
 
 class CascadingRandomization:
-    """A network that forgets its layers one after the other, output first.
+    """A network whose layers are re-initialised one after the other, output first.
 
     Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, §3 (cascading randomization).
-    Iterating gives the network at each stage: first as it is, at last with nothing left of what it
-    had learnt. See ``reinitialize`` for what a layer becomes, and ``layers_from_output`` for what a
-    layer is. The weights that a layer gets depend on the seed and its name alone: not on the number
-    of stages, nor on the device.
+    Iterating gives the network at each stage: the original first, at last one without any learnt
+    weight. See ``reinitialize`` for the new weights, and ``layers_from_output`` for the definition
+    of a layer. A layer's new weights depend on the seed and its name alone: not on the number of
+    stages, nor on the device.
 
     Args:
-        model: The network; it is left exactly as it was: a copy forgets.
-        x: (N, …), an input, from which the order of the layers is found.
-        stages: How many stages: the first re-initialises the last layer alone, the last one all,
-            those between evenly many. ``None``, or more than there are layers: one for each layer.
-        seed: Of the new weights. The global random number generators are left alone.
+        model: The network; it is not modified: a copy is.
+        x: (N, …), an input, from which the order of the layers is determined.
+        stages: Number of stages: the first re-initialises the last layer alone, the last one all,
+            the others evenly many. ``None``, or more than there are layers: one for each layer.
+        seed: Seed of the new weights. The global random number generators are not used.
 
     Attributes:
-        model: The network as it is.
+        model: The original network.
         layers: Names of all layers, the one next to the output first.
-        depths: How many of them are re-initialised at each stage, 0 first.
+        depths: Number of re-initialised layers at each stage, 0 first.
 
     Raises:
-        TypeError: The model is no ``nn.Module``, or x no floating-point tensor.
-        ValueError: No layer has parameters, ``stages`` is no integer ≥ 1, or ``seed`` no integer.
+        TypeError: The model is not an ``nn.Module``, or x not a floating-point tensor.
+        ValueError: No layer has parameters, ``stages`` is not an integer ≥ 1, or ``seed`` not an
+            integer.
 
     Examples:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))
         >>> stages = CascadingRandomization(net, torch.zeros(1, 1, 4, 4))
         >>> stages.layers, stages.depths
         (('3', '0'), (0, 1, 2))
-        >>> [bool((forgetful[0].weight == net[0].weight).all()) for forgetful in stages]
+        >>> [bool((stage[0].weight == net[0].weight).all()) for stage in stages]
         [True, True, False]
     """
 
@@ -64,8 +65,8 @@ class CascadingRandomization:
         return len(self.depths)
 
     def __iter__(self) -> Iterator[nn.Module]:
-        """The network of each stage: always the same object, which the next stage changes."""
-        with torch.inference_mode(False):  # whose tensors could not be changed afterwards
+        """Yields the network of each stage: one object, which the next stage modifies."""
+        with torch.inference_mode(False):  # its tensors could not be modified afterwards
             network = deepcopy(self.model)
         for before, depth in pairwise((0, *self.depths)):
             for name in self.layers[before:depth]:
@@ -74,10 +75,10 @@ class CascadingRandomization:
 
 
 def depths(count: int, stages: int | None) -> list[int]:
-    """How many of ``count`` layers are re-initialised at each stage: 1, …, ``count``.
+    """Numbers of re-initialised layers at each stage, of ``count``: 1, …, ``count``.
 
     Raises:
-        ValueError: No layers, or ``stages`` is no integer ≥ 1.
+        ValueError: No layers, or ``stages`` is not an integer ≥ 1.
 
     Examples:
         >>> depths(54, 6), depths(3, None), depths(3, 1)
@@ -97,27 +98,27 @@ def depths(count: int, stages: int | None) -> list[int]:
 
 
 def reinitialize(layer: nn.Module, seed: int) -> None:
-    """Makes a layer what it might have been before training, in place.
+    """Re-initialises a layer in place.
 
-    ``reset_parameters()`` does it where a layer has one and no layers inside: that is PyTorch's own
-    initialisation of convolutions, linear and recurrent layers; norms get weight 1, bias 0, and
+    A layer with ``reset_parameters()`` and without layers inside is reset by it, which is PyTorch's
+    own initialisation of convolutions, linear and recurrent layers; norms get weight 1, bias 0, and
     running statistics of mean 0 and variance 1. All parameters that it does not change (class
     tokens, position embeddings, layer scales, the projections of attention) are redrawn from a
-    normal distribution with their own mean and standard deviation. So a parameter whose values are
-    all equal, as a scalar is, stays as it is. What belongs to layers inside is left alone.
+    normal distribution with their own mean and standard deviation. A parameter whose values are
+    all equal, such as a scalar, does not change. Parameters of layers inside are not modified.
 
     Args:
         layer: The layer. Its dtype, device and ``requires_grad`` stay.
-        seed: Of the new weights, which are drawn on the CPU.
+        seed: Seed of the new weights, which are drawn on the CPU.
     """
-    own = [p for p in own_parameters(layer) if p.is_floating_point()]
+    parameters = [p for p in own_parameters(layer) if p.is_floating_point()]
     inside = any(own_parameters(module) for module in layer.modules() if module is not layer)
     with torch.inference_mode(False), torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed GPUs too
-        before = [p.clone() for p in own]
+        before = [p.clone() for p in parameters]
         if hasattr(layer, "reset_parameters") and not inside:
             _reset_on_cpu(layer)
-        _redraw([p for p, old in zip(own, before, strict=True) if p.equal(old)])
+        _redraw([p for p, old in zip(parameters, before, strict=True) if p.equal(old)])
 
 
 def _reset_on_cpu(layer: nn.Module) -> None:

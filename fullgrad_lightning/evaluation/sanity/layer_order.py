@@ -1,4 +1,4 @@
-"""In which order a network uses its layers: not always that in which they were registered."""
+"""The order in which a network uses its layers: not always that of their registration."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from fullgrad_lightning.decomposition.operations.op_call import find_tensors
 
 
 def layers_from_output(model: nn.Module, x: Tensor) -> list[str]:
-    """The layers of a network, the one next to its output first.
+    """Names the layers of a network, the one next to its output first.
 
-    A layer is a module that owns parameters, or statistics that ``reset_parameters`` resets. It
-    stands where a forward pass runs it, or uses a parameter of it, for the last time: a class token
-    where it is joined to the others, the projections of attention where attention takes place. What
-    the pass does not use, such as the auxiliary heads of Inception in eval mode, is no layer.
+    A layer is a module that owns parameters, or statistics that ``reset_parameters`` resets. Its
+    position is that of the last time a forward pass runs it or uses one of its parameters: a class
+    token where it is joined to the others, the projections of attention where attention is
+    computed. Modules that the pass does not use, such as the auxiliary heads of Inception in eval
+    mode, are left out.
 
     Args:
-        model: The network, run once in eval mode and left as it was.
+        model: The network, run once in eval mode and not modified.
         x: (N, …), an input; one sample suffices.
 
     Returns:
@@ -35,19 +36,24 @@ def layers_from_output(model: nn.Module, x: Tensor) -> list[str]:
         ['3', '0']
     """
     layers = {name: module for name, module in model.named_modules() if _is_layer(module)}
-    last_use: dict[str, None] = {}  # in the order of their keys
+    last_use: dict[str, None] = {}  # an ordered set of names
 
-    def used(name: str) -> None:
+    def record_use(name: str) -> None:
         last_use.pop(name, None)
         last_use[name] = None
 
-    with isolate_model(model, x), torch.no_grad(), _runs(layers, used), _Uses(layers, used):
+    with (
+        isolate_model(model, x),
+        torch.no_grad(),
+        _record_runs(layers, record_use),
+        _RecordUses(layers, record_use),
+    ):
         model(x.clone())
     return list(reversed(last_use))
 
 
 def own_parameters(module: nn.Module) -> list[nn.Parameter]:
-    """The parameters of a module that belong to none of its submodules."""
+    """Returns the parameters of a module that belong to none of its submodules."""
     return list(module.parameters(recurse=False))
 
 
@@ -57,13 +63,13 @@ def _is_layer(module: nn.Module) -> bool:
 
 
 @contextmanager
-def _runs(layers: dict[str, nn.Module], used: Callable[[str], None]) -> Iterator[None]:
-    """Tells which layer begins to run."""
+def _record_runs(layers: dict[str, nn.Module], record_use: Callable[[str], None]) -> Iterator[None]:
+    """Records each layer that begins to run."""
 
-    def telling(name: str) -> Callable[[nn.Module, object], None]:
-        return lambda _module, _inputs: used(name)
+    def hook(name: str) -> Callable[[nn.Module, object], None]:
+        return lambda _module, _inputs: record_use(name)
 
-    handles = [m.register_forward_pre_hook(telling(name)) for name, m in layers.items()]
+    handles = [m.register_forward_pre_hook(hook(name)) for name, m in layers.items()]
     try:
         yield
     finally:
@@ -71,13 +77,13 @@ def _runs(layers: dict[str, nn.Module], used: Callable[[str], None]) -> Iterator
             handle.remove()
 
 
-class _Uses(TorchFunctionMode):
-    """Tells whose parameter is an operand: also of layers that are never run themselves."""
+class _RecordUses(TorchFunctionMode):
+    """Records each layer of which a parameter is an operand, even if it never runs itself."""
 
-    def __init__(self, layers: dict[str, nn.Module], used: Callable[[str], None]) -> None:
+    def __init__(self, layers: dict[str, nn.Module], record_use: Callable[[str], None]) -> None:
         super().__init__()
         self.owners = {id(p): name for name, m in layers.items() for p in own_parameters(m)}
-        self.used = used
+        self.record_use = record_use
 
     def __torch_function__(
         self,
@@ -87,8 +93,8 @@ class _Uses(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, "__name__", "") != "__get__":  # of .shape and .dtype nothing depends
+        if getattr(func, "__name__", "") != "__get__":  # reading .shape or .dtype is not a use
             for operand in find_tensors((args, kwargs)):
                 if id(operand) in self.owners:
-                    self.used(self.owners[id(operand)])
+                    self.record_use(self.owners[id(operand)])
         return func(*args, **kwargs)

@@ -30,7 +30,7 @@ def refused(output: Path, capsys: pytest.CaptureFixture[str], *more: str) -> str
         (["--methods={a: {metod: smoothgrad}}"], "methods.a has no key 'metod'"),
         (["--methods", "random", "random"], "must be distinct"),
         (["--methods={}"], "methods is empty"),
-        (["--split", "train"], "split must be one of ('val', 'test', 'predict')"),
+        (["--split", "train"], "split must be one of 'val', 'test', 'predict', got 'train'"),
         (["--scores", "perturbtion"], "some of perturbation, insertion_deletion, road"),
         (["--fractions", "0.5", "0.2"], "in ascending order"),
         (["--steps", "0"], "steps must be an integer ≥ 1, got 0"),
@@ -106,6 +106,18 @@ def test_weights_of_another_network(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "do not fit SmallNet" in shown and "the options that it was trained with" in shown
 
 
+class Untyped(SmallNet):
+    """A user's network, its parameter without a type."""
+
+    def __init__(self, num_classes) -> None:  # type: ignore[no-untyped-def]
+        super().__init__()
+
+
+def test_a_parameter_without_a_type_is_accepted(tmp_path: Path) -> None:
+    words = ["--model", f"{__name__}.Untyped", "--model.num_classes", "8", "--samples", "2"]
+    assert main(["perturb", *arguments(tmp_path, *words, methods=("random",))]) == 0
+
+
 def test_a_folder_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with folder_lock(tmp_path):
         assert "is in use by process" in refused(tmp_path, capsys)
@@ -121,7 +133,7 @@ def test_an_unknown_option_of_a_class(tmp_path: Path, capsys: pytest.CaptureFixt
 
 def test_random_weights_are_warned_of(tmp_path: Path) -> None:
     options = arguments(tmp_path, "--samples", "2", methods=("random",))
-    with pytest.warns(UserWarning, match="No --checkpoint: SmallNet is explained with"):
+    with pytest.warns(UserWarning, match="No --checkpoint: SmallNet is explained with its initial"):
         main(["perturb", *options])
     torch.save(SmallNet().state_dict(), tmp_path / "weights.pt")
     with warnings.catch_warnings(record=True) as caught:

@@ -187,7 +187,7 @@ def test_a_broken_checkpoint_is_not_taken_for_one(content: bytes | None, tmp_pat
         path.write_bytes(path.read_bytes()[:2000])
     else:
         path.write_bytes(content)
-    with pytest.warns(UserWarning, match="starts afresh"):
+    with pytest.warns(UserWarning, match="starts from the beginning"):
         assert readable_checkpoint(path) is None
     assert not path.exists()
     assert readable_checkpoint(path) is None

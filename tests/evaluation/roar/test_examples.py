@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from fullgrad_lightning.evaluation.roar.components import load_grid, make
+from fullgrad_lightning.evaluation.components import instantiate_components
 from fullgrad_lightning.evaluation.roar.planning import plan_jobs
+from fullgrad_lightning.evaluation.roar.resolution import load_grid
 from fullgrad_lightning.saliency.registry import saliency_method
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -19,7 +20,7 @@ def test_an_example(name: str, tmp_path: Path) -> None:
     path = EXAMPLES / f"{name}.yaml"
     assert f"fullgrad roar run --config examples/{path.name}" in path.read_text()
     grid = load_grid(path, output=tmp_path)
-    make(grid.data, grid.model, grid.trainer)
-    for entry in grid.entries:
-        saliency_method(entry.method, **entry.options)
+    instantiate_components(grid.data, grid.model, grid.trainer)
+    for spec in grid.specs:
+        saliency_method(spec.method, **spec.options)
     assert sum(job.is_cell for job in plan_jobs(grid)) == CELLS[name]

@@ -80,7 +80,7 @@ def test_as_many_at_once_as_there_are_shares(tmp_path: Path) -> None:
 
 
 def test_stop_asks_first_and_then_kills(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(executors, "GRACE", 1.0)
+    monkeypatch.setattr(executors, "TERMINATE_TIMEOUT", 1.0)
     executor = LocalExecutor([{}, {}])
     polite = executor.submit(script(tmp_path / "polite", "end when asked"))
     stubborn = executor.submit(script(tmp_path / "stubborn", "never end"))

@@ -35,7 +35,7 @@ def refused(output: Path, capsys: pytest.CaptureFixture[str], **changes: Any) ->
     [
         ({"methods": {"fulgrad": {}}}, "Did you mean 'fullgrad'?"),
         ({"methods": {"smoothgrad": {"options": {"samples": 3}}}}, "no option 'samples'"),
-        ({"fractions": [0.5, 2.0]}, "fractions must lie in (0, 1], got 2.0"),
+        ({"fractions": [0.5, 2.0]}, "fractions must be a share of the pixels, 0…1, got 2.0"),
         ({"trainer": {"max_epoch": 1}}, "trainer.max_epochs is missing"),
         ({"fraction": [0.5]}, "no key 'fraction'. Did you mean 'fractions'? There are: methods,"),
         ({"modell": {"class_path": MODEL}}, "Did you mean 'model'?"),

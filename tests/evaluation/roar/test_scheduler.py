@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from fullgrad_lightning.cli import main
-from fullgrad_lightning.evaluation.roar.components import resolve
-from fullgrad_lightning.evaluation.roar.config import GridConfig
+from fullgrad_lightning.evaluation.roar.config import GridConfig, ResolvedGrid
 from fullgrad_lightning.evaluation.roar.executors import JobFailed
 from fullgrad_lightning.evaluation.roar.grid_state import GridState
 from fullgrad_lightning.evaluation.roar.jobs import RESULT, Job
+from fullgrad_lightning.evaluation.roar.resolution import resolve_grid
 from fullgrad_lightning.evaluation.roar.scheduler import run_grid
 from fullgrad_lightning.utilities.locks import folder_lock
 from tests.evaluation.roar import grids
@@ -38,7 +38,7 @@ class AtOnce:
 
     def submit(self, job: Job) -> Future[None]:
         self.then(job)
-        assert all((need / RESULT).is_file() for need in job.needs)
+        assert all((need / RESULT).is_file() for need in job.depends_on)
         assert (job.folder / ("cell.json" if job.is_cell else "job.json")).is_file()
         self.submitted.append(job.name.rsplit("_", 1)[0])
         future: Future[None] = Future()
@@ -53,10 +53,10 @@ class AtOnce:
         self.stopped = True
 
 
-def small(output: Path, **changes: Any) -> GridConfig:
+def small(output: Path, **changes: Any) -> ResolvedGrid:
     options = {"methods": {"random": {}, "sobel": {}}, "seeds": [0, 1], **changes}
     data = {**grids.options(output)["data"], "init_args": {"num_workers": 0}}
-    return GridConfig(**grids.options(output, data=data, **options))
+    return resolve_grid(GridConfig(**grids.options(output, data=data, **options)))
 
 
 def test_references_then_maps_then_cells(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_again_does_nothing_and_a_larger_grid_what_is_new(tmp_path: Path) -> Non
     output = tmp_path / "grid"
     run_grid(small(output), executor=AtOnce())
     again = AtOnce()
-    assert run_grid(resolve(small(output)), executor=again), "defaults written out or not"
+    assert run_grid(resolve_grid(small(output)), executor=again), "defaults written out or not"
     assert again.submitted == []
     larger = AtOnce()
     assert run_grid(small(output, fractions=[0.1, 0.5], seeds=[0]), executor=larger)
@@ -94,7 +94,7 @@ def test_a_failure_stops_what_hangs_on_it_alone(
     ]  # fmt: skip
     failures = {(c.method, c.seed): c.failure for c in GridState(output).cells() if c.failure}
     assert "ended with signal 9" in failures["reference", 1]
-    assert "random_s0_" in failures["random", 0] and "needs, failed" in failures["random", 0]
+    assert "random_s0_" in failures["random", 0] and "depends, failed" in failures["random", 0]
     assert "random_s1_" in failures["random", 1]
     assert "ended with signal 9" in failures["sobel", 0]
     assert failures.keys() == {

@@ -13,8 +13,11 @@ import torch
 import torchvision.models as tv
 from torch import Tensor, nn
 
-from fullgrad_lightning.evaluation.sanity import CascadingRandomization, reinitialize
-from fullgrad_lightning.evaluation.sanity.cascading_randomization import depths
+from fullgrad_lightning.evaluation.sanity.cascading_randomization import (
+    CascadingRandomization,
+    depths,
+    reinitialize,
+)
 from tests.evaluation.sanity.test_layer_order import Backwards, Tokens
 from tests.saliency.networks import network
 

@@ -12,7 +12,7 @@ from PIL import Image
 import fullgrad_lightning as fgl
 from fullgrad_lightning.cli import main
 from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
-from fullgrad_lightning.evaluation.sanity import check_randomization
+from fullgrad_lightning.evaluation.sanity.randomization_test import check_randomization
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 
 
@@ -75,6 +75,13 @@ def test_what_is_wrong_is_said(
     assert main(arguments(tmp_path / "out", *more)) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_data_that_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = ["--data", "ImageFolderDataModule", "--data.data_dir", str(tmp_path / "nowhere")]
+    words = ["--methods", "sobel", "--model", "torch.nn.Flatten", *data]
+    assert main(["sanity", *words, "--trainer.accelerator", "cpu"]) == 2
+    assert "fullgrad sanity: No images in" in capsys.readouterr().err
 
 
 def test_its_help_names_its_options(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import torch
 import torchvision.models as tv
 from torch import Tensor, nn
 
-from fullgrad_lightning.evaluation.sanity import layers_from_output
+from fullgrad_lightning.evaluation.sanity.layer_order import layers_from_output
 
 
 class Backwards(nn.Module):

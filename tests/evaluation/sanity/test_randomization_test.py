@@ -8,7 +8,8 @@ from scipy.stats import spearmanr
 from torch import Tensor, nn
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.evaluation.sanity import CascadingRandomization, check_randomization
+from fullgrad_lightning.evaluation.sanity.cascading_randomization import CascadingRandomization
+from fullgrad_lightning.evaluation.sanity.randomization_test import check_randomization
 from tests.saliency.networks import network
 from tests.saliency.test_sanity_checks import squares, trained
 
@@ -112,7 +113,7 @@ def test_model_and_random_numbers_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"methods": []}, ValueError, r"names of saliency methods, as .*, got \[\]"),
+        ({"methods": []}, ValueError, r"names of saliency methods, such as .*, got \[\]"),
         ({"methods": "fullgrad"}, ValueError, "names of saliency methods"),
         ({"methods": ["fulgrad"]}, ValueError, "Did you mean 'fullgrad'"),
         ({"batch_size": 0}, ValueError, "batch_size must be an integer ≥ 1"),

@@ -11,8 +11,8 @@ import torch
 from PIL import Image
 from scipy import stats
 
-from fullgrad_lightning.evaluation.sanity import SanityCurves, write_sanity_report
-from fullgrad_lightning.evaluation.sanity.report import table
+from fullgrad_lightning.evaluation.sanity.report import table, write_sanity_report
+from fullgrad_lightning.evaluation.sanity.results import SanityCurves
 
 PICTURES = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
 

@@ -10,7 +10,7 @@ import torch
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from fullgrad_lightning.evaluation.sanity import similarities
+from fullgrad_lightning.evaluation.sanity.similarity import similarities
 
 GENERATOR = torch.Generator().manual_seed(0)
 MAPS = torch.randn(4, 1, 13, 17, generator=GENERATOR, dtype=torch.float64)
@@ -78,7 +78,7 @@ def test_constant_maps(constant: float) -> None:
 
 
 def test_errors() -> None:
-    with pytest.raises(ValueError, match=r"SSIM looks through a window of 11 pixels"):
+    with pytest.raises(ValueError, match=r"SSIM has a window of 11 pixels"):
         similarities(torch.rand(1, 1, 10, 20), torch.rand(1, 1, 10, 20))
     with pytest.raises(ValueError, match=r"like maps"):
         similarities(torch.rand(2, 1, 16, 16), torch.rand(1, 1, 16, 16))

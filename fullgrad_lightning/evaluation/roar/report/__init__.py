@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fullgrad_lightning.evaluation.reports.image_page import draw_page, png
 from fullgrad_lightning.evaluation.roar.grid_state import GridState
+from fullgrad_lightning.evaluation.roar.jobs import REPORT
 from fullgrad_lightning.evaluation.roar.report.csv_rows import csv_text
 from fullgrad_lightning.evaluation.roar.report.example_reader import gathered
 from fullgrad_lightning.evaluation.roar.report.figures import small_png, write_curves
@@ -52,7 +53,7 @@ def write_report(ledger: GridState) -> str:
     Raises:
         FolderInUse: Another process has been writing this report for a minute.
     """
-    folder = ledger.folder / "report"
+    folder = ledger.folder / REPORT
     with folder_lock(folder, wait=WAIT):
         results = Results(ledger.cells())
         atomic_write(folder / "results.csv", csv_text(results))

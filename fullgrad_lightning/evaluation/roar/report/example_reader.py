@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fullgrad_lightning.evaluation.reports.image_page import Examples
 from fullgrad_lightning.evaluation.reports.tables import percent
 from fullgrad_lightning.evaluation.roar.grid_state import CellState
+from fullgrad_lightning.evaluation.roar.jobs import EXAMPLES
 from fullgrad_lightning.evaluation.roar.report.results import Results
 
 
@@ -39,7 +40,7 @@ class _File:
 def _first(cells: Sequence[CellState]) -> _File | None:
     """The file of the first cell that has one."""
     for cell in cells:
-        path = cell.folder / "examples.npz"
+        path = cell.folder / EXAMPLES
         if path.exists():
             with np.load(path, allow_pickle=False) as file:
                 numbered = [f"class {label}" for label in file["labels"]]

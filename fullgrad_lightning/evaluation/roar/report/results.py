@@ -11,7 +11,6 @@ from typing import Any
 
 from fullgrad_lightning.evaluation.reports.tables import one_line
 from fullgrad_lightning.evaluation.roar.grid_state import CellState
-from fullgrad_lightning.evaluation.roar.jobs import read_description
 
 
 class Results:
@@ -43,7 +42,7 @@ class Results:
         self._cells = {(c.method, c.fraction, c.seed): c for c in self.cells if c.fraction > 0}
         one_of_each = {method: cell for (method, *_), cell in self._cells.items()}
         self.maskings: dict[str, dict[str, Any]] = {
-            method: read_description(cell.folder)["masking"] for method, cell in one_of_each.items()
+            method: cell.description["masking"] for method, cell in one_of_each.items()
         }
         masking = next(iter(self.maskings.values()), {})  # these are the same for a whole grid
         self.order: str = masking.get("order", "most_salient").replace("_", " ")
