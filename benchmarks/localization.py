@@ -22,7 +22,12 @@ from torch import nn
 import fullgrad_lightning as fgl
 from fullgrad_lightning.datamodules.shapes.datamodule import ShapesDataset
 from fullgrad_lightning.evaluation.reports.statistics import estimate
-from fullgrad_lightning.evaluation.reports.tables import Table, as_markdown, as_text
+from fullgrad_lightning.evaluation.reports.tables import (
+    Table,
+    as_markdown,
+    as_text,
+    format_estimate,
+)
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 from fullgrad_lightning.models.texture_classifier import TextureClassifier
 from fullgrad_lightning.saliency.base import SaliencyMethod
@@ -129,16 +134,13 @@ def table(found: dict[str, Numbers]) -> Table:
     """A row for each method, in %."""
     columns = [column for column in found if column != ACCURACY]
     rows = [
-        [row, *(_percent(found[column][row], 1) for column in columns)] for row in found[columns[0]]
+        [row, *(_percent(found[column][row]) for column in columns)] for row in found[columns[0]]
     ]
     return [["method", *columns], *rows]
 
 
-def _percent(values: list[float], digits: int) -> str:
-    of = estimate([100 * value for value in values])
-    assert of is not None
-    width = "" if of.half_width is None else f" ± {of.half_width:.{digits}f}"
-    return f"{of.mean:.{digits}f}{width}"
+def _percent(values: list[float]) -> str:
+    return format_estimate(estimate(values), 1, scale=100)
 
 
 def section(found: dict[str, Numbers], seeds: list[int], epochs: int) -> str:
@@ -148,7 +150,7 @@ def section(found: dict[str, Numbers], seeds: list[int], epochs: int) -> str:
         f"{torch.get_num_threads()} thread(s) of an x86-64 CPU"
     )
     accuracies = ", ".join(
-        f"{kind} {_percent(values, 1)} %" for kind, values in found[ACCURACY].items()
+        f"{kind} {_percent(values)} %" for kind, values in found[ACCURACY].items()
     )
     return (
         f"Measured on {datetime.date.today()}: {len(seeds)} seeds, {epochs} epochs, "

@@ -18,7 +18,10 @@ from fullgrad_lightning.evaluation.config import ConfigError, MethodSpec
 from fullgrad_lightning.evaluation.perturbation.config import PerturbationConfig
 from fullgrad_lightning.evaluation.perturbation.example_images import write_examples
 from fullgrad_lightning.evaluation.perturbation.report import write_report
-from fullgrad_lightning.evaluation.perturbation.report.results import Curves, Results
+from fullgrad_lightning.evaluation.perturbation.report.results import (
+    PerturbationResults,
+    ScoreCurves,
+)
 from fullgrad_lightning.evaluation.perturbation.scores import Score
 from fullgrad_lightning.evaluation.perturbation.scoring import (
     PerturbationScorer,
@@ -34,6 +37,7 @@ from fullgrad_lightning.stores.curve_store import CurveStore
 from fullgrad_lightning.stores.rank_store import RankStore
 from fullgrad_lightning.utilities.lightning_messages import suppress_lightning_messages
 from fullgrad_lightning.utilities.locks import folder_lock
+from fullgrad_lightning.utilities.normalization import Normalization
 
 # How warnings begin that each prediction would give again, of workers and of Lightning's own use of
 # torch. What methods and networks have to say is heard.
@@ -90,8 +94,8 @@ def _run(parts: Components[PerturbationConfig], folder: Path) -> str:
     except (ValueError, TypeError, OSError) as error:
         raise ConfigError(str(error)) from error
     scores = study.made_scores(data.normalization)
-    curves = {score.name: Curves(score.levels) for score in scores}
-    results = Results(data.sizes[study.split], len(study.entries), study.fill, curves)
+    curves = {score.name: ScoreCurves(score.levels) for score in scores}
+    results = PerturbationResults(data.sizes[study.split], len(study.entries), study.fill, curves)
     text, stores = "", {}
     for entry in study.entries:
         stores[entry.name] = run.ranks(entry)
@@ -106,7 +110,7 @@ def _run(parts: Components[PerturbationConfig], folder: Path) -> str:
             write_examples(
                 examples, data, stores,
                 fraction=study.fractions[-1], fill=study.fill, seed=study.seed,
-                normalization=scores[0].normalization,
+                normalization=Normalization.of(*(scores[0].normalization or (None, None))),
             )  # fmt: skip
     return text
 

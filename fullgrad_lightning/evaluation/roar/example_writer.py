@@ -1,4 +1,4 @@
-"""A few test images as the network of a cell sees them: people must see what was removed."""
+"""``examples.npz``: a few test images as the network of a cell receives them."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
-from torch import Tensor
 
 from fullgrad_lightning.datamodules.dataloaders import loader_of
 from fullgrad_lightning.datamodules.roar.masked_dataset import MaskedDataset
 from fullgrad_lightning.datamodules.roar.transform_split import normalization_by, transforms_of
-from fullgrad_lightning.models.batches import images_and_labels
+from fullgrad_lightning.evaluation.reports.image_page import example_batch
 from fullgrad_lightning.utilities.files import atomic_path
+from fullgrad_lightning.utilities.normalization import Normalization
+from fullgrad_lightning.utilities.samples import require_images_and_labels
+from fullgrad_lightning.visualization.unnormalize import input_pixels
 
-NUMBER = 6
+NUM_EXAMPLES = 6
 
 
 class ExampleWriter(pl.Callback):
-    """Writes ``write_examples`` when a test begins: then all processes have set the data up.
+    """Calls ``write_examples`` when a test begins: then all processes have set the data up.
 
     Args:
         path: The file.
@@ -30,35 +31,34 @@ class ExampleWriter(pl.Callback):
         self.path = path
 
     def on_test_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """In the first process alone."""
+        """Writes the file, in the first process alone."""
         if trainer.is_global_zero:
             write_examples(self.path, trainer.datamodule)  # type: ignore[attr-defined]
 
 
 def write_examples(path: Path, data: pl.LightningDataModule) -> None:
-    """Writes the first image of each of ``NUMBER`` equal parts of the test set, un-normalised.
+    """Writes the first image of each of ``NUM_EXAMPLES`` equal parts of the test set, unnormalised.
 
-    | array | shape | what |
+    | array | shape | content |
     |---|---|---|
-    | ``images`` | (n, H, W, 3) uint8 | grey images three times over |
+    | ``images`` | (n, H, W, 3) uint8 | other images than colour images are grey |
     | ``labels`` | (n,) int64 | class indices |
-    | ``indices`` | (n,) int64 | where they stand in the test set |
-    | ``names`` | (n,) text | their classes, if the data module has ``class_names`` |
+    | ``indices`` | (n,) int64 | positions in the test set |
+    | ``names`` | (n,) text | names of the classes, if the data module has ``class_names`` |
 
     Args:
         path: The file, ``.npz``.
-        data: Set up for testing. Its ``mean`` and ``std`` undo the normalisation; without them,
-            those of a ``Normalize`` among the transforms of its test images.
+        data: The data module, set up for testing. Its ``mean`` and ``std`` undo the normalisation;
+            without them, those of a ``Normalize`` among the transforms of its test images.
     """
     loader = loader_of(data, "test")
     assert loader is not None
-    dataset: Any = loader.dataset
-    indices = np.unique(np.arange(NUMBER) * len(dataset) // NUMBER)
-    images, labels = images_and_labels(loader.collate_fn([dataset[int(i)] for i in indices]))
+    indices, batch = example_batch(loader, NUM_EXAMPLES)
+    images, labels = require_images_and_labels(batch)
     arrays: dict[str, Any] = {
-        "images": _seen(images.cpu(), *_normalization(data, dataset)),
+        "images": input_pixels(images, _normalization(data, loader.dataset)),
         "labels": labels.cpu().numpy().astype(np.int64),
-        "indices": indices.astype(np.int64),
+        "indices": np.array(indices, np.int64),
     }
     class_names = tuple(getattr(data, "class_names", None) or ())
     if arrays["labels"].max() < len(class_names):
@@ -67,24 +67,9 @@ def write_examples(path: Path, data: pl.LightningDataModule) -> None:
         np.savez_compressed(unfinished, **arrays)
 
 
-def _normalization(data: pl.LightningDataModule, dataset: Any) -> tuple[Any, Any]:
+def _normalization(data: pl.LightningDataModule, dataset: Any) -> Normalization | None:
     masked = isinstance(dataset, MaskedDataset)
-    found = normalization_by(
+    pair = normalization_by(
         data, lambda: [dataset.rest] if masked else transforms_of(dataset, "test")
     )
-    return found or (None, None)
-
-
-def _seen(images: Tensor, mean: Any, std: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """(n, H, W, 3) uint8 of (n, C, H, W)."""
-    if images.dtype != torch.uint8:
-        images = images.float()
-        if mean is not None and std is not None:
-            images = images * _by_channel(std) + _by_channel(mean)
-        images = (images * 255).round().clamp(0, 255).byte()
-    channels = images[:, :3] if images.shape[1] >= 3 else images[:, :1].expand(-1, 3, -1, -1)
-    return channels.permute(0, 2, 3, 1).contiguous().numpy()
-
-
-def _by_channel(values: Any) -> Tensor:
-    return torch.as_tensor(values, dtype=torch.float32).reshape(1, -1, 1, 1)
+    return Normalization.of(*(pair or (None, None)))

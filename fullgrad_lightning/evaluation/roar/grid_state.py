@@ -24,6 +24,7 @@ class CellState:
 
     Args:
         folder: Its own.
+        description: The content of ``cell.json``.
         method: The name of its series; ``"reference"`` for fraction 0.
         fraction: Share of the pixels that is chosen, 0…1.
         seed: Of the training.
@@ -33,6 +34,7 @@ class CellState:
     """
 
     folder: Path
+    description: dict[str, Any]
     method: str
     fraction: float
     seed: int
@@ -101,10 +103,11 @@ class GridState:
         return "\n".join(lines)
 
     def _cell(self, folder: Path) -> CellState:
-        label = read_description(folder)["label"]
+        description = read_description(folder)
         return CellState(
             folder=folder,
-            **label,
+            description=description,
+            **description["label"],
             state=_state(folder),
             result=_json(folder / RESULT),
             failure=(_json(folder / FAILURE) or {}).get("traceback"),

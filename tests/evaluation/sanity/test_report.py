@@ -12,7 +12,7 @@ from PIL import Image
 from scipy import stats
 
 from fullgrad_lightning.evaluation.sanity import SanityCurves, write_sanity_report
-from fullgrad_lightning.evaluation.sanity.report import table
+from fullgrad_lightning.evaluation.sanity.report import make_table
 
 PICTURES = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
 
@@ -64,7 +64,7 @@ def test_means_and_intervals(tmp_path: Path) -> None:
     values = found.similarity["ssim"]["fullgrad"][1].numpy()
     low, high = stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
     half = (high - low) / 2
-    assert table(found, "ssim")[1][1] == f"{values.mean():.2f} ± {half:.2f}"
+    assert make_table(found, "ssim")[1][1] == f"{values.mean():.2f} ± {half:.2f}"
 
 
 def test_what_all_names_begin_with_is_left_out() -> None:
@@ -79,16 +79,16 @@ def test_what_all_names_begin_with_is_left_out() -> None:
 def test_one_sample_has_no_interval(tmp_path: Path) -> None:
     found = curves(samples=1, kept=1)
     assert write_sanity_report(found, PICTURES[:1], tmp_path)
-    assert "±" not in table(found, "spearman")[1][1]
+    assert "±" not in make_table(found, "spearman")[1][1]
 
 
 def test_negative_maps_get_their_own_table(tmp_path: Path) -> None:
     found = curves()
     found.similarity["spearman_abs"]["fullgrad"] = torch.full((3, 5), -1e-9, dtype=torch.float64)
     assert "absolute values" in write_sanity_report(found, PICTURES, tmp_path)
-    _, *rows = table(found, "spearman_abs")
+    _, *rows = make_table(found, "spearman_abs")
     assert rows == [["fullgrad", "0.00 ± 0.00", "0.00 ± 0.00"]]
-    assert len(table(found, "spearman")) == 3
+    assert len(make_table(found, "spearman")) == 3
 
 
 def test_of_many_stages_some_are_drawn(tmp_path: Path) -> None:

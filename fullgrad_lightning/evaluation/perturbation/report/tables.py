@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from typing import NamedTuple
 
-from fullgrad_lightning.evaluation.perturbation.report.results import Curves, Results
-from fullgrad_lightning.evaluation.reports.statistics import Estimate
-from fullgrad_lightning.evaluation.reports.tables import Table, as_markdown, as_text, percent
+from fullgrad_lightning.evaluation.perturbation.report.results import (
+    PerturbationResults,
+    ScoreCurves,
+)
+from fullgrad_lightning.evaluation.reports.tables import (
+    Table,
+    as_csv,
+    as_markdown,
+    as_text,
+    format_estimate,
+    percent,
+)
 
+DIGITS = 3
 INTERVAL = "After ±: half of the 95 % Student-t interval of the mean over images."
 
 
 class Section(NamedTuple):
-    """A table, and what it shows.
+    """A table with its explanation.
 
     Args:
-        title: What is in it.
-        meaning: How to read it.
-        table: Its cells.
+        title: The heading.
+        meaning: The quantity in the table, and its better direction.
+        table: The cells.
     """
 
     title: str
@@ -27,86 +35,93 @@ class Section(NamedTuple):
     table: Table
 
 
-def sections(results: Results) -> list[Section]:
-    """The tables of all scores that were asked for."""
-    makers = {"perturbation": _perturbation, "insertion_deletion": _insertion, "road": _road}
-    found = []
-    for name, curves in results.scores.items():
-        if curves.by_method:
-            found += makers[name](curves, results)
-    return found
-
-
-def console(results: Results) -> str:
-    """The tables for a terminal."""
+def format_console(results: PerturbationResults) -> str:
+    """Formats the tables for a terminal."""
     blocks = [
-        f"{title}\n{meaning}\n\n{as_text(table)}" for title, meaning, table in sections(results)
+        f"{title}\n{meaning}\n\n{as_text(table)}" for title, meaning, table in _sections(results)
     ]
     return "\n\n".join([*blocks, INTERVAL])
 
 
-def markdown(results: Results) -> str:
-    """The text of ``table.md``."""
+def format_markdown(results: PerturbationResults) -> str:
+    """Formats the text of ``table.md``."""
     blocks = [
         f"## {title}\n\n{meaning}\n\n{as_markdown(table)}"
-        for title, meaning, table in sections(results)
+        for title, meaning, table in _sections(results)
     ]
-    head = f"# Pixels replaced, {results.samples} images\n\n{progress(results)}{INTERVAL}"
+    head = f"# Pixels replaced, {results.samples} images\n\n{format_progress(results)}{INTERVAL}"
     return "\n\n".join([head, *blocks]) + "\n"
 
 
-def progress(results: Results) -> str:
-    """How much is missing; nothing if all is there."""
+def format_progress(results: PerturbationResults) -> str:
+    """Formats the number of methods that are done, unless all are."""
     if results.done == results.methods:
         return ""
     return f"{results.done} of {results.methods} methods done. "
 
 
-def csv_text(results: Results) -> str:
-    """A row for each score, curve, method and fraction: mean, std (n − 1), half-width, n."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["score", "curve", "method", "fraction", "mean", "std", "half_width_95", "images"]
-    )
+def format_csv(results: PerturbationResults) -> str:
+    """Formats a row for each score, curve, method, fraction: mean, std (n − 1), half-width, n."""
+    rows: list[list[object]] = []
     for score, curves in results.scores.items():
         for method, named in curves.by_method.items():
             for curve in named:
-                found = curves.at(method, curve)
-                levels = curves.levels if len(found) == len(curves.levels) else ("",)
-                for level, one in zip(levels, found, strict=True):
-                    numbers = [] if one is None else [
-                        one.mean, one.deviation, one.half_width, one.count
+                estimates = curves.estimates(method, curve)
+                levels = curves.levels if len(estimates) == len(curves.levels) else ("",)
+                for level, each in zip(levels, estimates, strict=True):
+                    numbers = [] if each is None else [
+                        each.mean, each.deviation, each.half_width, each.count
                     ]  # fmt: skip
-                    writer.writerow([score, curve, method, level, *numbers])
-    return text.getvalue()
+                    rows.append([score, curve, method, level, *numbers])
+    headings = ["score", "curve", "method", "fraction", "mean", "std", "half_width_95", "images"]
+    return as_csv(headings, rows)
 
 
-def _perturbation(curves: Curves, results: Results) -> list[Section]:
+def _sections(results: PerturbationResults) -> list[Section]:
+    """The tables of all scores that have been computed for a method."""
+    makers = {
+        "perturbation": _pixel_perturbation,
+        "insertion_deletion": _insertion_deletion,
+        "road": _road,
+    }
+    return [
+        section
+        for score, curves in results.scores.items()
+        if curves.by_method
+        for section in makers[score](curves, results)
+    ]
+
+
+def _pixel_perturbation(curves: ScoreCurves, results: PerturbationResults) -> list[Section]:
     """Both orders, as in Figure 2a."""
-    found = []
+    sections = []
     for curve, better in (("least_salient", "lower"), ("most_salient", "higher")):
-        headings = ["method", *map(percent, curves.levels), "AUC"]
         rows = []
         for method in curves.methods:
-            numbers = [*curves.at(method, curve), curves.area(method, curve, start=0.0)]
-            rows.append([method, *(_short(one) for one in numbers)])
+            estimates = [*curves.estimates(method, curve), curves.area(method, curve, start=0.0)]
+            rows.append([method, *(format_estimate(each, DIGITS) for each in estimates)])
         words = curve.replace("_", " ")
-        found.append(
+        sections.append(
             Section(
                 f"Pixel perturbation, {words} pixels first",
                 f"|f(x′) − f(x)| / |f(x)| of the logit when so many of the {words} pixels are "
                 f"replaced ({results.fill.replace('_', ' ')}); {better} is better. AUC: the mean "
                 f"height of the curve from 0 to {percent(curves.levels[-1])}.",
-                [headings, *rows],
+                [["method", *map(percent, curves.levels), "AUC"], *rows],
             )
         )
-    return found
+    return sections
 
 
-def _insertion(curves: Curves, results: Results) -> list[Section]:
+def _insertion_deletion(curves: ScoreCurves, results: PerturbationResults) -> list[Section]:
     rows = [
-        [method, *(_short(curves.area(method, curve)) for curve in ("insertion", "deletion"))]
+        [
+            method,
+            *(
+                format_estimate(curves.area(method, curve), DIGITS)
+                for curve in ("insertion", "deletion")
+            ),
+        ]
         for method in curves.methods
     ]
     return [
@@ -120,10 +135,10 @@ def _insertion(curves: Curves, results: Results) -> list[Section]:
     ]
 
 
-def _road(curves: Curves, results: Results) -> list[Section]:
+def _road(curves: ScoreCurves, results: PerturbationResults) -> list[Section]:
     pairs = [("least_correct", "most_correct"), ("least_probability", "most_probability")]
     rows = [
-        [method, *(_short(curves.difference(method, a, b)) for a, b in pairs)]
+        [method, *(format_estimate(curves.difference(method, a, b), DIGITS) for a, b in pairs)]
         for method in curves.methods
     ]
     shares = ", ".join(map(percent, curves.levels))
@@ -132,13 +147,7 @@ def _road(curves: Curves, results: Results) -> list[Section]:
             "ROAD",
             "With the least salient pixels imputed minus with the most salient ones, averaged over "
             f"{shares}: how often the class is still the top one, and its probability. Higher is "
-            "better; 0 is what an order that tells nothing reaches.",
+            "better; an order without information has 0.",
             [["method", "accuracy", "probability"], *rows],
         )
     ]
-
-
-def _short(of: Estimate | None) -> str:
-    if of is None:
-        return ""
-    return f"{of.mean:.3f}" + ("" if of.half_width is None else f" ± {of.half_width:.3f}")

@@ -1,0 +1,9 @@
+from .display_names import display_name as display_name
+from .grids import film_strip as film_strip
+from .grids import layers_grid as layers_grid
+from .grids import saliency_grid as saliency_grid
+from .heatmaps import heatmap as heatmap
+from .heatmaps import overlay as overlay
+from .image_logging import log_image as log_image
+from .image_logging import save_png as save_png
+from .unnormalize import unnormalized as unnormalized
