@@ -26,6 +26,7 @@ from fullgrad_lightning.evaluation.reports.tables import (
     Table,
     as_markdown,
     as_text,
+    estimate_table,
     format_estimate,
 )
 from fullgrad_lightning.models.saliency_predictor import sample_ids
@@ -134,13 +135,9 @@ def table(found: dict[str, Numbers]) -> Table:
     """A row for each method, in %."""
     columns = [column for column in found if column != ACCURACY]
     rows = [
-        [row, *(_percent(found[column][row]) for column in columns)] for row in found[columns[0]]
+        (row, [estimate(found[column][row]) for column in columns]) for row in found[columns[0]]
     ]
-    return [["method", *columns], *rows]
-
-
-def _percent(values: list[float]) -> str:
-    return format_estimate(estimate(values), 1, scale=100)
+    return estimate_table(columns, rows, 1, scale=100)
 
 
 def section(found: dict[str, Numbers], seeds: list[int], epochs: int) -> str:
@@ -150,7 +147,8 @@ def section(found: dict[str, Numbers], seeds: list[int], epochs: int) -> str:
         f"{torch.get_num_threads()} thread(s) of an x86-64 CPU"
     )
     accuracies = ", ".join(
-        f"{kind} {_percent(values)} %" for kind, values in found[ACCURACY].items()
+        f"{kind} {format_estimate(estimate(values), 1, scale=100)} %"
+        for kind, values in found[ACCURACY].items()
     )
     return (
         f"Measured on {datetime.date.today()}: {len(seeds)} seeds, {epochs} epochs, "

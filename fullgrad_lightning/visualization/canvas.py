@@ -109,53 +109,30 @@ def draw_rows(rows: Sequence[Row], columns: int, width: int = WIDTH) -> Canvas:
         width: The picture's width in pixels.
     """
     pitch = (width - 2 * MARGIN + GUTTER) / columns
-    lefts = [MARGIN + round(pitch * i) for i in range(columns)]
-    headers = [_Header(row, pitch - GUTTER) for row in rows]
-    heights = [
-        header.height + row.panels[0].shape[0] for header, row in zip(headers, rows, strict=True)
+    lefts, room = [MARGIN + round(pitch * i) for i in range(columns)], pitch - GUTTER
+    title_font, font = load_font(TEXT), load_font(TEXT if room >= NARROW else SMALL)
+    line, gap = sum(font.getmetrics()), GUTTER // 2  # the gap: below text
+    wrapped = [
+        [wrap_text(text, room, font, keep=row.keep) for text in row.headings] for row in rows
     ]
+    counts = [max(map(len, headings), default=0) for headings in wrapped]
+    title_tops = [line * count + gap * (count > 0) for count in counts]
+    title_height = sum(title_font.getmetrics()) + gap
+    panel_tops = [
+        top + title_height * bool(row.title) for top, row in zip(title_tops, rows, strict=True)
+    ]
+    heights = [top + len(row.panels[0]) for top, row in zip(panel_tops, rows, strict=True)]
     canvas = Canvas(width, 2 * MARGIN + sum(heights) + GUTTER * (len(rows) - 1))
     top = MARGIN
-    for row, header, height in zip(rows, headers, heights, strict=True):
-        header.draw(canvas, lefts, top)
+    for i, row in enumerate(rows):
+        for left, lines in zip(lefts, wrapped[i], strict=False):
+            for j, text in enumerate(lines, counts[i] - len(lines)):  # the last next to the panel
+                start = left + (room - font.getlength(text)) / 2
+                canvas.write(text, (start, top + line * j), font, GREY)
+        title = fit_text(row.title, width - 2 * MARGIN, title_font)
+        canvas.write(title, (MARGIN, top + title_tops[i]), title_font)
         for left, panel in zip(lefts, row.panels, strict=False):
-            centred = left + (round(pitch) - GUTTER - panel.shape[1]) // 2
-            canvas.paste(panel, centred, top + header.height)
-        top += height + GUTTER
+            left += (round(pitch) - GUTTER - panel.shape[1]) // 2
+            canvas.paste(panel, left, top + panel_tops[i])
+        top += heights[i] + GUTTER
     return canvas
-
-
-class _Header:
-    """The text above the panels of a row: headings, then the title.
-
-    Args:
-        row: The row.
-        column_width: The width of a column in pixels.
-
-    Attributes:
-        height: The text's height in pixels.
-    """
-
-    def __init__(self, row: Row, column_width: float) -> None:
-        self._title, self._column_width = row.title, column_width
-        self._font = load_font(TEXT if column_width >= NARROW else SMALL)
-        self._headings = [
-            wrap_text(text, column_width, self._font, keep=row.keep) for text in row.headings
-        ]
-        gap, count = GUTTER // 2, max(map(len, self._headings), default=0)  # the gap: below text
-        self._line = sum(self._font.getmetrics())
-        self._title_top = count * self._line + gap if count else 0
-        title_height = sum(load_font(TEXT).getmetrics()) + gap if row.title else 0
-        self.height = self._title_top + title_height
-        self._headings_bottom = count * self._line
-
-    def draw(self, canvas: Canvas, lefts: Sequence[int], top: int) -> None:
-        for left, lines in zip(lefts, self._headings, strict=False):
-            first = top + self._headings_bottom - len(lines) * self._line
-            for i, line in enumerate(lines):  # the last line is next to the panel
-                start = left + (self._column_width - self._font.getlength(line)) / 2
-                canvas.write(line, (start, first + i * self._line), self._font, GREY)
-        if self._title:
-            font = load_font(TEXT)
-            title = fit_text(self._title, canvas.image.width - 2 * MARGIN, font)
-            canvas.write(title, (MARGIN, top + self._title_top), font)

@@ -54,6 +54,22 @@ def format_estimate(
     return f"{text} ± {scale * estimate.half_width:.{digits}f}"
 
 
+def estimate_table(
+    headings: Sequence[str],
+    rows: Iterable[tuple[str, Iterable[Estimate | None]]],
+    digits: int,
+    *,
+    scale: float = 1,
+    signed: bool = False,
+) -> Table:
+    """Builds a table with a row for each method: its name, and estimates below the headings."""
+    cells = [
+        [name, *(format_estimate(each, digits, scale=scale, signed=signed) for each in estimates)]
+        for name, estimates in rows
+    ]
+    return [["method", *headings], *cells]
+
+
 def one_line(text: str) -> str:
     """Replaces line breaks and other characters that would disturb a table or a terminal."""
     return "".join(letter if letter.isprintable() else " " for letter in text)

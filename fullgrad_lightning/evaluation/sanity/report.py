@@ -13,7 +13,7 @@ from fullgrad_lightning.evaluation.reports.tables import (
     as_csv,
     as_markdown,
     as_text,
-    format_estimate,
+    estimate_table,
 )
 from fullgrad_lightning.evaluation.sanity.figures import draw_maps, write_curves
 from fullgrad_lightning.evaluation.sanity.results import SanityCurves
@@ -65,15 +65,11 @@ def write_sanity_report(curves: SanityCurves, images: Tensor, folder: Path) -> s
 
 def make_table(curves: SanityCurves, measure: str) -> Table:
     """Means over samples: a row for each method, a column for each stage after the original."""
-    headings = [
-        f"{depth} {name}"
-        for depth, name in zip(curves.depths[1:], curves.headings[1:], strict=True)
-    ]
+    stages = zip(curves.depths[1:], curves.headings[1:], strict=True)
     rows = [
-        [method, *(format_estimate(each, 2) for each in curves.estimates(measure, method)[1:])]
-        for method in curves.methods_of(measure)
+        (method, curves.estimates(measure, method)[1:]) for method in curves.methods_of(measure)
     ]
-    return [["method", *headings], *rows]
+    return estimate_table([f"{depth} {name}" for depth, name in stages], rows, 2)
 
 
 def _format_markdown(curves: SanityCurves) -> str:

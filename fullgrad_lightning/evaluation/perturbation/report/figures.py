@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,15 +27,8 @@ SIZE = (10.6, 4.2)  # inches
 MAX_MARKERS = 12  # number of levels up to which each has a marker
 
 
-@dataclass(frozen=True)
-class Panel:
-    """One set of axes.
-
-    Args:
-        curve: The name of the curve whose mean is drawn.
-        title: The change of the image, and the better direction.
-        xlabel: The name of the horizontal axis.
-    """
+class Panel(NamedTuple):
+    """One set of axes: the name of its curve, its title, and the name of its horizontal axis."""
 
     curve: str
     title: str

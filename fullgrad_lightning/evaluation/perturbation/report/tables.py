@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from typing import NamedTuple
 
 from fullgrad_lightning.evaluation.perturbation.report.results import (
@@ -13,7 +14,7 @@ from fullgrad_lightning.evaluation.reports.tables import (
     as_csv,
     as_markdown,
     as_text,
-    format_estimate,
+    estimate_table,
     percent,
 )
 
@@ -22,13 +23,7 @@ INTERVAL = "After ±: half of the 95 % Student-t interval of the mean over image
 
 
 class Section(NamedTuple):
-    """A table with its explanation.
-
-    Args:
-        title: The heading.
-        meaning: The quantity in the table, and its better direction.
-        table: The cells.
-    """
+    """A table with its heading, and the meaning of its numbers."""
 
     title: str
     meaning: str
@@ -64,15 +59,12 @@ def format_csv(results: PerturbationResults) -> str:
     """Formats a row for each score, curve, method, fraction: mean, std (n − 1), half-width, n."""
     rows: list[list[object]] = []
     for score, curves in results.scores.items():
-        for method, named in curves.by_method.items():
-            for curve in named:
-                estimates = curves.estimates(method, curve)
-                levels = curves.levels if len(estimates) == len(curves.levels) else ("",)
-                for level, each in zip(levels, estimates, strict=True):
-                    numbers = [] if each is None else [
-                        each.mean, each.deviation, each.half_width, each.count
-                    ]  # fmt: skip
-                    rows.append([score, curve, method, level, *numbers])
+        for method, curve in ((m, c) for m, named in curves.by_method.items() for c in named):
+            estimates = curves.estimates(method, curve)
+            levels = curves.levels if len(estimates) == len(curves.levels) else ("",)
+            for level, each in zip(levels, estimates, strict=True):
+                numbers = astuple(each) if each else ()
+                rows.append([score, curve, method, level, *numbers])
     headings = ["score", "curve", "method", "fraction", "mean", "std", "half_width_95", "images"]
     return as_csv(headings, rows)
 
@@ -96,10 +88,10 @@ def _pixel_perturbation(curves: ScoreCurves, results: PerturbationResults) -> li
     """Both orders, as in Figure 2a."""
     sections = []
     for curve, better in (("least_salient", "lower"), ("most_salient", "higher")):
-        rows = []
-        for method in curves.methods:
-            estimates = [*curves.estimates(method, curve), curves.area(method, curve, start=0.0)]
-            rows.append([method, *(format_estimate(each, DIGITS) for each in estimates)])
+        rows = [
+            (name, [*curves.estimates(name, curve), curves.area(name, curve, start=0.0)])
+            for name in curves.methods
+        ]
         words = curve.replace("_", " ")
         sections.append(
             Section(
@@ -107,7 +99,7 @@ def _pixel_perturbation(curves: ScoreCurves, results: PerturbationResults) -> li
                 f"|f(x′) − f(x)| / |f(x)| of the logit when so many of the {words} pixels are "
                 f"replaced ({results.fill.replace('_', ' ')}); {better} is better. AUC: the mean "
                 f"height of the curve from 0 to {percent(curves.levels[-1])}.",
-                [["method", *map(percent, curves.levels), "AUC"], *rows],
+                estimate_table([*map(percent, curves.levels), "AUC"], rows, DIGITS),
             )
         )
     return sections
@@ -115,14 +107,8 @@ def _pixel_perturbation(curves: ScoreCurves, results: PerturbationResults) -> li
 
 def _insertion_deletion(curves: ScoreCurves, results: PerturbationResults) -> list[Section]:
     rows = [
-        [
-            method,
-            *(
-                format_estimate(curves.area(method, curve), DIGITS)
-                for curve in ("insertion", "deletion")
-            ),
-        ]
-        for method in curves.methods
+        (name, [curves.area(name, curve) for curve in ("insertion", "deletion")])
+        for name in curves.methods
     ]
     return [
         Section(
@@ -130,24 +116,20 @@ def _insertion_deletion(curves: ScoreCurves, results: PerturbationResults) -> li
             "Areas under the probability of the class while the most salient pixels are added to "
             "a blurred image (insertion, higher is better), or replaced by black (deletion, lower "
             f"is better); {len(curves.levels) - 1} steps.",
-            [["method", "insertion AUC", "deletion AUC"], *rows],
+            estimate_table(["insertion AUC", "deletion AUC"], rows, DIGITS),
         )
     ]
 
 
 def _road(curves: ScoreCurves, results: PerturbationResults) -> list[Section]:
     pairs = [("least_correct", "most_correct"), ("least_probability", "most_probability")]
-    rows = [
-        [method, *(format_estimate(curves.difference(method, a, b), DIGITS) for a, b in pairs)]
-        for method in curves.methods
-    ]
-    shares = ", ".join(map(percent, curves.levels))
+    rows = [(name, [curves.difference(name, *pair) for pair in pairs]) for name in curves.methods]
     return [
         Section(
             "ROAD",
             "With the least salient pixels imputed minus with the most salient ones, averaged over "
-            f"{shares}: how often the class is still the top one, and its probability. Higher is "
-            "better; an order without information has 0.",
-            [["method", "accuracy", "probability"], *rows],
+            f"{', '.join(map(percent, curves.levels))}: how often the class is still the top one, "
+            "and its probability. Higher is better; an order without information has 0.",
+            estimate_table(["accuracy", "probability"], rows, DIGITS),
         )
     ]

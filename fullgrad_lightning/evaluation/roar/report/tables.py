@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
 from fullgrad_lightning.evaluation.reports.statistics import BASELINE, Estimate
 from fullgrad_lightning.evaluation.reports.tables import (
     Table,
     as_csv,
     as_markdown,
     as_text,
+    estimate_table,
     format_estimate,
     percent,
 )
@@ -86,37 +85,27 @@ def _csv_row(cell: CellState, results: GridResults) -> list[object]:
 
 def _accuracy_table(results: GridResults) -> Table:
     """Test accuracy: a row for each method, a column for each fraction, and the area."""
-    return _table_by_method(
-        results, results.methods, results.mean_accuracy, results.mean_area, signed=False
-    )
+    fractions = results.fractions(*results.methods)
+    rows = [
+        (
+            results.title(method),
+            [*(results.mean_accuracy(method, f) for f in fractions), results.mean_area(method)],
+        )
+        for method in results.methods
+    ]
+    return estimate_table([*map(percent, fractions), "AUC"], rows, 1, scale=100)
 
 
 def _difference_table(results: GridResults) -> Table:
     """Accuracy minus that of ``random``, paired by seed; only methods with such a difference."""
-    others = [method for method in results.methods if method != BASELINE]
-    methods = others if BASELINE in results.methods else []
-    headings, *rows = _table_by_method(
-        results, methods, results.accuracy_difference, results.area_difference, signed=True
-    )
-    return [headings, *(row for row in rows if any(row[1:]))]
-
-
-def _table_by_method(
-    results: GridResults,
-    methods: Sequence[str],
-    at_level: Callable[[str, float], Estimate | None],
-    over_levels: Callable[[str], Estimate | None],
-    *,
-    signed: bool,
-) -> Table:
-    """A row for each method; the reference has no column, but a line of its own."""
     fractions = results.fractions(*results.methods)
     rows = []
-    for method in methods:
-        estimates = [*(at_level(method, fraction) for fraction in fractions), over_levels(method)]
-        cells = [format_estimate(each, 1, scale=100, signed=signed) for each in estimates]
-        rows.append([results.title(method), *cells])
-    return [["method", *map(percent, fractions), "AUC"], *rows]
+    for method in results.methods:
+        differences = [results.accuracy_difference(method, fraction) for fraction in fractions]
+        differences.append(results.area_difference(method))
+        if method != BASELINE and any(differences):
+            rows.append((results.title(method), differences))
+    return estimate_table([*map(percent, fractions), "AUC"], rows, 1, scale=100, signed=True)
 
 
 def _detail_table(results: GridResults) -> Table:
