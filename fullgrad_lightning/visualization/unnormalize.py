@@ -27,8 +27,7 @@ def unnormalized(
             of any other number the mean is shown, as grey. Values that are not finite count as 0.
         mean: The mean that was subtracted from values in 0…1: one number, or one for each channel.
             ``None``: each image is rescaled from its minimum and maximum to 0 and 1.
-        std: The standard deviation by which they were then divided, given if and only if ``mean``
-            is.
+        std: The standard deviation by which they were then divided; ``None`` if ``mean`` is.
 
     Returns:
         (N, 3, H, W), float32 in [0, 1], on the CPU.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from fullgrad_lightning.saliency.registry import saliency_methods
-from fullgrad_lightning.visualization import display_name
 from fullgrad_lightning.visualization.fonts import fit_text, load_font, wrap_text
 
 LETTERS = load_font(20)
@@ -42,10 +40,3 @@ def test_headings_take_two_lines() -> None:
     assert wrap_text("Integrated gradients", 80, LETTERS)[1].startswith("grad")
     assert wrap_text(NAME, 100, LETTERS, keep="end")[0].endswith("norm1")
     assert wrap_text("", 100, LETTERS) == []
-
-
-def test_every_method_has_a_heading_of_its_own() -> None:
-    names = [display_name(method) for method in saliency_methods()]
-    assert len(set(names)) == len(names)
-    assert all(name[0].isupper() and "_" not in name for name in names)
-    assert display_name("A heading of one's own") == "A heading of one's own"

@@ -22,7 +22,8 @@ class Estimate:
 
     Attributes:
         mean: The mean of the values.
-        deviation: Their standard deviation, with n − 1 in the denominator; ``None`` for one value.
+        deviation: The values' standard deviation, with n − 1 in the denominator; ``None`` for one
+            value.
         half_width: The half-width of the 95 % Student-t interval of the mean; ``None`` for one
             value.
         count: n, the number of values.

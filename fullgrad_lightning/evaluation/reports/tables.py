@@ -6,15 +6,22 @@ import csv
 import io
 import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:  # a table of texts does not need scipy
     from fullgrad_lightning.evaluation.reports.statistics import Estimate
 
 Table: TypeAlias = list[list[str]]  # headings, then rows; the first column has the names
-
 WIDTH = 100  # of a terminal, in characters
 MAX_NAME_LENGTH = 32  # in a terminal
+
+
+class Section(NamedTuple):
+    """A table with its title, and the meaning of its numbers; both may be empty."""
+
+    title: str
+    meaning: str
+    table: Table
 
 
 def percent(fraction: float) -> str:
@@ -117,6 +124,23 @@ def as_markdown(table: Table) -> str:
     ]
     rule = "|---" + "|---:" * (len(table[0]) - 1) + "|"
     return "\n".join([lines[0], rule, *lines[1:]])
+
+
+def markdown_page(title: str, paragraphs: Iterable[str], sections: Iterable[Section]) -> str:
+    """Formats a title, paragraphs and tables as a page in Markdown."""
+    parts = [f"# {title}", *paragraphs]
+    for heading, meaning, table in sections:
+        parts += [f"## {heading}" if heading else "", meaning, as_markdown(table)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def console_page(paragraphs: Iterable[str], sections: Iterable[Section]) -> str:
+    """Formats paragraphs and tables for a terminal."""
+    parts = list(paragraphs)
+    for heading, meaning, table in sections:
+        title = f"{heading}\n{meaning}" if meaning else f"{heading}:" * bool(heading)
+        parts += [title, as_text(table)]
+    return "\n\n".join(filter(None, parts))
 
 
 def as_csv(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from fullgrad_lightning.evaluation.reports.tables import (
     WIDTH,
+    Section,
     Table,
     as_csv,
-    as_markdown,
-    as_text,
+    console_page,
     estimate_table,
+    markdown_page,
 )
 from fullgrad_lightning.evaluation.sanity.figures import draw_maps, write_curves
 from fullgrad_lightning.evaluation.sanity.results import SanityCurves
@@ -57,10 +58,8 @@ def write_sanity_report(curves: SanityCurves, images: Tensor, folder: Path) -> s
     atomic_write(folder / "table.md", _format_markdown(curves))
     atomic_write(folder / "sanity_maps.png", maps.to_png())
     write_curves(curves, folder)
-    parts = [fill(MEANING, WIDTH)]
-    for measure in curves.measures:
-        parts += [f"{MEASURES[measure]}:", as_text(make_table(curves, measure))]
-    return "\n\n".join([*parts, f"Tables, curves and maps are in {folder}."])
+    tables = console_page([fill(MEANING, WIDTH)], _sections(curves))
+    return f"{tables}\n\nTables, curves and maps are in {folder}."
 
 
 def make_table(curves: SanityCurves, measure: str) -> Table:
@@ -72,16 +71,20 @@ def make_table(curves: SanityCurves, measure: str) -> Table:
     return estimate_table([f"{depth} {name}" for depth, name in stages], rows, 2)
 
 
+def _sections(curves: SanityCurves) -> list[Section]:
+    return [
+        Section(MEASURES[measure], "", make_table(curves, measure)) for measure in curves.measures
+    ]
+
+
 def _format_markdown(curves: SanityCurves) -> str:
     """The text of ``table.md``."""
-    parts = ["# Randomisation test of saliency maps", MEANING]
-    parts += [
+    numbers = (
         f"{curves.num_samples} samples; {len(curves.layers)} layers. Columns: the number of layers "
         "that are re-initialised, and the last one of these."
-    ]
-    for measure in curves.measures:
-        parts += [f"## {MEASURES[measure]}", as_markdown(make_table(curves, measure))]
-    return "\n\n".join(parts) + "\n"
+    )
+    title = "Randomisation test of saliency maps"
+    return markdown_page(title, [MEANING, numbers], _sections(curves))
 
 
 def _format_csv(curves: SanityCurves) -> str:

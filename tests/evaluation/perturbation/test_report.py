@@ -64,8 +64,8 @@ def test_tables() -> None:
     assert "1 of 3 methods done" not in text and "2 of 3 methods done" in format_markdown(
         results(3)
     )
-    told = format_console(results())
-    assert told.index("least salient pixels first") < told.index("most salient pixels first")
+    text = format_console(results())
+    assert text.index("least salient pixels first") < text.index("most salient pixels first")
     rows = list(csv.DictReader(io.StringIO(format_csv(results()))))
     (row,) = (
         row for row in rows

@@ -10,7 +10,6 @@ from fullgrad_lightning.evaluation.perturbation.report.tables import (
     format_console,
     format_csv,
     format_markdown,
-    format_progress,
 )
 from fullgrad_lightning.utilities.files import atomic_write
 
@@ -30,5 +29,4 @@ def write_report(results: PerturbationResults, folder: Path) -> str:
     atomic_write(folder / "results.csv", format_csv(results))
     atomic_write(folder / "table.md", format_markdown(results))
     paths = "\n".join(f"  {path}" for path in write_figures(results, folder))
-    tables = f"{format_progress(results)}{format_console(results)}"
-    return f"{tables}\n\nTables are in {folder}, curves in\n{paths}"
+    return f"{format_console(results)}\n\nTables are in {folder}, curves in\n{paths}"

@@ -3,56 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import astuple
-from typing import NamedTuple
 
 from fullgrad_lightning.evaluation.perturbation.report.results import (
     PerturbationResults,
     ScoreCurves,
 )
 from fullgrad_lightning.evaluation.reports.tables import (
-    Table,
+    Section,
     as_csv,
-    as_markdown,
-    as_text,
+    console_page,
     estimate_table,
+    markdown_page,
     percent,
 )
 
 DIGITS = 3
-INTERVAL = "After ±: half of the 95 % Student-t interval of the mean over images."
-
-
-class Section(NamedTuple):
-    """A table with its heading, and the meaning of its numbers."""
-
-    title: str
-    meaning: str
-    table: Table
 
 
 def format_console(results: PerturbationResults) -> str:
     """Formats the tables for a terminal."""
-    blocks = [
-        f"{title}\n{meaning}\n\n{as_text(table)}" for title, meaning, table in _sections(results)
-    ]
-    return "\n\n".join([*blocks, INTERVAL])
+    return console_page([_introduce(results)], _sections(results))
 
 
 def format_markdown(results: PerturbationResults) -> str:
     """Formats the text of ``table.md``."""
-    blocks = [
-        f"## {title}\n\n{meaning}\n\n{as_markdown(table)}"
-        for title, meaning, table in _sections(results)
-    ]
-    head = f"# Pixels replaced, {results.samples} images\n\n{format_progress(results)}{INTERVAL}"
-    return "\n\n".join([head, *blocks]) + "\n"
-
-
-def format_progress(results: PerturbationResults) -> str:
-    """Formats the number of methods that are done, unless all are."""
-    if results.done == results.methods:
-        return ""
-    return f"{results.done} of {results.methods} methods done. "
+    title = f"Pixels replaced, {results.samples} images"
+    return markdown_page(title, [_introduce(results)], _sections(results))
 
 
 def format_csv(results: PerturbationResults) -> str:
@@ -67,6 +43,14 @@ def format_csv(results: PerturbationResults) -> str:
                 rows.append([score, curve, method, level, *numbers])
     headings = ["score", "curve", "method", "fraction", "mean", "std", "half_width_95", "images"]
     return as_csv(headings, rows)
+
+
+def _introduce(results: PerturbationResults) -> str:
+    """The notation, after the number of methods that are done, unless all are."""
+    notation = "After ±: half of the 95 % Student-t interval of the mean over images."
+    if results.done == results.methods:
+        return notation
+    return f"{results.done} of {results.methods} methods done. {notation}"
 
 
 def _sections(results: PerturbationResults) -> list[Section]:
@@ -96,9 +80,9 @@ def _pixel_perturbation(curves: ScoreCurves, results: PerturbationResults) -> li
         sections.append(
             Section(
                 f"Pixel perturbation, {words} pixels first",
-                f"|f(x′) − f(x)| / |f(x)| of the logit when so many of the {words} pixels are "
-                f"replaced ({results.fill.replace('_', ' ')}); {better} is better. AUC: the mean "
-                f"height of the curve from 0 to {percent(curves.levels[-1])}.",
+                f"|f(x′) − f(x)| / |f(x)| of the logit when that share of the {words} pixels "
+                f"is replaced ({results.fill.replace('_', ' ')}); {better} is better. AUC: the "
+                f"mean height of the curve from 0 to {percent(curves.levels[-1])}.",
                 estimate_table([*map(percent, curves.levels), "AUC"], rows, DIGITS),
             )
         )

@@ -88,6 +88,6 @@ def _format_paths(folder: Path, results: GridResults) -> str:
     ]
     if results.num_done >= MAX_SELECTED_RUNS:
         lines.append(
-            f'To see the pictures, tick the run "{PICTURES}": of so many, none is ticked at first.'
+            f'To see the pictures, tick the run "{PICTURES}": if there are many, none is at first.'
         )
     return "\n".join(lines)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from fullgrad_lightning.evaluation.reports.statistics import BASELINE, Estimate
 from fullgrad_lightning.evaluation.reports.tables import (
+    Section,
     Table,
     as_csv,
-    as_markdown,
-    as_text,
+    console_page,
     estimate_table,
     format_estimate,
+    markdown_page,
     percent,
 )
 from fullgrad_lightning.evaluation.roar.grid_state import CellState
@@ -25,30 +26,17 @@ COLUMNS = (
 
 def format_markdown(results: GridResults) -> str:
     """Formats the text of ``table.md``."""
-    parts = [
-        "# ROAR: test accuracy after retraining, in %",
-        format_progress(results),
-        _explain(results),
-        _format_reference(results),
-        as_markdown(_accuracy_table(results)),
-    ]
-    if len(differences := _difference_table(results)) > 1:
-        parts += [f"## Minus {BASELINE}, paired by seed", as_markdown(differences)]
-    parts += ["## All numbers", as_markdown(_detail_table(results))]
-    return "\n\n".join(parts) + "\n"
+    title = "ROAR: test accuracy after retraining, in %"
+    paragraphs = [format_progress(results), _explain(results), _format_reference(results)]
+    details = Section("All numbers", "", _detail_table(results))
+    return markdown_page(title, paragraphs, [*_sections(results), details])
 
 
 def format_console(results: GridResults) -> str:
     """Formats the same for a terminal of 100 columns, without the details."""
     better = _better_direction(results)
-    parts = [
-        f"Test accuracy after retraining, in %: the {better}, the better the method.\n"
-        + _format_reference(results),
-        as_text(_accuracy_table(results)),
-    ]
-    if len(differences := _difference_table(results)) > 1:
-        parts += [f"Minus {BASELINE}, paired by seed:", as_text(differences)]
-    return "\n\n".join(parts)
+    meaning = f"Test accuracy after retraining, in %: the {better}, the better the method."
+    return console_page([f"{meaning}\n{_format_reference(results)}"], _sections(results))
 
 
 def format_csv(results: GridResults) -> str:
@@ -81,6 +69,13 @@ def _csv_row(cell: CellState, results: GridResults) -> list[object]:
         *map(seconds.get, ("total", "training", "outside")),
         cell.folder.name,
     ]  # fmt: skip
+
+
+def _sections(results: GridResults) -> list[Section]:
+    sections = [Section("", "", _accuracy_table(results))]
+    if len(differences := _difference_table(results)) > 1:
+        sections.append(Section(f"Minus {BASELINE}, paired by seed", "", differences))
+    return sections
 
 
 def _accuracy_table(results: GridResults) -> Table:

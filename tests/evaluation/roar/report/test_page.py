@@ -14,7 +14,7 @@ from tests.evaluation.roar.report.grids import cells
 
 
 def coloured(fraction: float, size: tuple[int, int] = (28, 28), count: int = 2) -> np.ndarray:
-    """Images of one colour, which tells the fraction and the number of the image."""
+    """Images of one colour, which encodes the fraction and the number of the image."""
     images = np.zeros((count, *size, 3), np.uint8)
     images[..., 0] = round(200 * fraction)
     images[..., 1] = 90 + 50 * np.arange(count)[:, None, None]
@@ -23,7 +23,7 @@ def coloured(fraction: float, size: tuple[int, int] = (28, 28), count: int = 2) 
 
 
 def side_by_side(picture: np.ndarray, colour: tuple[int, int, int]) -> tuple[int, float, float]:
-    """How many pixels have a colour, and their mean row and column."""
+    """Returns the number of pixels of a colour, and their mean row and column."""
     rows, columns = np.nonzero((picture == colour).all(-1))
     return len(rows), float(rows.mean()), float(columns.mean())
 
@@ -97,8 +97,8 @@ def test_enlarged_pixels_are_squares(tmp_path: Path) -> None:
     picture = draw_page(examples).pixels
     expected = pixels[0].repeat(3, 0).repeat(3, 1)
     windows = np.lib.stride_tricks.sliding_window_view(picture[..., 0], (84, 84))
-    found = np.argwhere((windows[:, :, ::30, ::30] == expected[::30, ::30, 0]).all((2, 3)))
-    exact = [(picture[y : y + 84, x : x + 84] == expected).all() for y, x in found]
+    corners = np.argwhere((windows[:, :, ::30, ::30] == expected[::30, ::30, 0]).all((2, 3)))
+    exact = [(picture[y : y + 84, x : x + 84] == expected).all() for y, x in corners]
     assert sum(exact) == 2, "the reference and the one fraction"
 
 

@@ -29,8 +29,8 @@ def test_csv_has_every_cell_with_all_it_knows(tmp_path: Path) -> None:
     states = cells(tmp_path, fill="blur")
     rows = read(format_csv(GridResults(states)))
     assert len(rows) == len(states) == 15
-    found = {(row["method"], float(row["fraction"]), int(row["seed"])): row for row in rows}
-    row = found["fullgrad", 0.5, 1]
+    by_label = {(row["method"], float(row["fraction"]), int(row["seed"])): row for row in rows}
+    row = by_label["fullgrad", 0.5, 1]
     assert float(row["test_accuracy"]) == falling("fullgrad", 0.5, 1), "to the last digit"
     assert (row["order"], row["remove"], row["fill"]) == ("most_salient", "True", "blur")
     assert row["mask_only"] == "False" and row["state"] == "done" and row["epochs"] == "6"
@@ -38,7 +38,7 @@ def test_csv_has_every_cell_with_all_it_knows(tmp_path: Path) -> None:
     seconds = [float(row[f"seconds_{what}"]) for what in ("total", "training", "outside")]
     assert seconds == [60, 48, 12]
     assert (tmp_path / "cells" / row["folder"] / "result.json").exists()
-    assert found["reference", 0.0, 0]["fill"] == ""
+    assert by_label["reference", 0.0, 0]["fill"] == ""
 
 
 def test_csv_of_odd_names_and_missing_cells(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_one_seed_has_means_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("masking", "said"),
+    ("masking", "words"),
     [
         ({}, ("most salient pixels are replaced (mean)", "The lower the accuracy")),
         ({"order": "least_salient"}, ("least salient pixels are replaced", "The higher")),
@@ -102,10 +102,10 @@ def test_one_seed_has_means_alone(tmp_path: Path) -> None:
     ],
 )
 def test_markdown_says_which_numbers_are_good(
-    tmp_path: Path, masking: dict[str, object], said: tuple[str, str]
+    tmp_path: Path, masking: dict[str, object], words: tuple[str, str]
 ) -> None:
     text = format_markdown(GridResults(cells(tmp_path, **masking)))
-    assert all(words in text for words in said)
+    assert all(part in text for part in words)
 
 
 def test_markdown_escapes_names(tmp_path: Path) -> None:

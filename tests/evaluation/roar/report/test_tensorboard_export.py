@@ -71,10 +71,10 @@ def test_the_experiment_names_labels_and_metric(tmp_path: Path) -> None:
 
 
 def test_pictures_are_there_as_they_were_given(tmp_path: Path) -> None:
-    given = {"roar/accuracy": png("red"), "roar/masked_images": png("blue")}
-    export_tensorboard(GridResults(cells(tmp_path)), given, tmp_path / "board")
+    pictures = {"roar/accuracy": png("red"), "roar/masked_images": png("blue")}
+    export_tensorboard(GridResults(cells(tmp_path)), pictures, tmp_path / "board")
     events = events_of(tmp_path / "board" / "report")
-    for tag, file in given.items():
+    for tag, file in pictures.items():
         (image,) = events.Images(tag)
         assert image.encoded_image_string == file
         assert (image.width, image.height) == (30, 20)
