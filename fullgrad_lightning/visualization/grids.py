@@ -165,4 +165,4 @@ def _draw_samples(
 
 
 def _as_tensor(canvas: Canvas) -> Tensor:
-    return torch.from_numpy(canvas.pixels).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(canvas.pixels.transpose(2, 0, 1).copy())

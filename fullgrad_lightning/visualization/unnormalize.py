@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -71,8 +72,8 @@ def input_pixels(x: Tensor, normalization: Normalization | None) -> Pixels:
 
 def to_pixels(pictures: Tensor) -> Pixels:
     """Converts pictures (N, 3, H, W), float32 in [0, 1], into (N, H, W, 3), uint8, rounded."""
-    rounded = pictures.mul(255).round_().to(torch.uint8)
-    return rounded.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+    rounded = pictures.mul(255).round_().to("cpu", torch.uint8)
+    return np.stack([channel.numpy() for channel in rounded.unbind(1)], axis=-1)
 
 
 def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
