@@ -22,7 +22,13 @@ import fullgrad_lightning as fgl
 from benchmarks.documentation import versions, write_section
 from fullgrad_lightning.datamodules.shapes.datamodule import ShapesDataset
 from fullgrad_lightning.evaluation.reports.statistics import estimate
-from fullgrad_lightning.evaluation.reports.tables import Table, as_markdown, as_text
+from fullgrad_lightning.evaluation.reports.tables import (
+    Table,
+    as_markdown,
+    as_text,
+    estimate_table,
+    format_estimate,
+)
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 from fullgrad_lightning.models.texture_classifier import TextureClassifier
 from fullgrad_lightning.saliency.base import SaliencyMethod
@@ -127,22 +133,16 @@ def table(found: dict[str, Numbers]) -> Table:
     """A row for each method, in %."""
     columns = [column for column in found if column != ACCURACY]
     rows = [
-        [row, *(_percent(found[column][row], 1) for column in columns)] for row in found[columns[0]]
+        (row, [estimate(found[column][row]) for column in columns]) for row in found[columns[0]]
     ]
-    return [["method", *columns], *rows]
-
-
-def _percent(values: list[float], digits: int) -> str:
-    of = estimate([100 * value for value in values])
-    assert of is not None
-    width = "" if of.half_width is None else f" ± {of.half_width:.{digits}f}"
-    return f"{of.mean:.{digits}f}{width}"
+    return estimate_table(columns, rows, 1, scale=100)
 
 
 def section(found: dict[str, Numbers], seeds: list[int], epochs: int) -> str:
     """The measured section of the page."""
     accuracies = ", ".join(
-        f"{kind} {_percent(values, 1)} %" for kind, values in found[ACCURACY].items()
+        f"{kind} {format_estimate(estimate(values), 1, scale=100)} %"
+        for kind, values in found[ACCURACY].items()
     )
     return (
         f"Measured on {datetime.date.today()}: {len(seeds)} seeds, {epochs} epochs, "

@@ -23,8 +23,8 @@ import fullgrad_lightning as fgl
 from benchmarks import psi_tasks as tasks
 from benchmarks.documentation import machine, versions, write_section
 from benchmarks.psi_picture import draw
-from fullgrad_lightning.evaluation.reports.statistics import Estimate, estimate
-from fullgrad_lightning.evaluation.reports.tables import as_markdown
+from fullgrad_lightning.evaluation.reports.statistics import estimate
+from fullgrad_lightning.evaluation.reports.tables import as_markdown, format_estimate
 
 Results = dict[str, tasks.Scores]
 
@@ -74,18 +74,14 @@ def table(results: Results) -> str:
     others = tasks.PSI[1:]
     rows = [["", *results, *(f"{name} − paper" for name in others)]]
     for column, papers in results["paper"].items():
-        cells = [shown(estimate(scores[column])) for scores in results.values()]
+        estimates = [estimate(scores[column]) for scores in results.values()]
+        cells = [format_estimate(each, 1) for each in estimates]
         for name in others:
             pairs = zip(results[name][column], papers, strict=True)
-            cells.append(shown(estimate([value - paper for value, paper in pairs]), "+"))
-        rows.append([column, *cells])
+            difference = estimate([value - paper for value, paper in pairs])
+            cells.append(format_estimate(difference, 1, signed=True))
+        rows.append([column, *(cell.replace("-", "−") for cell in cells)])
     return as_markdown(rows)
-
-
-def shown(found: Estimate | None, sign: str = "") -> str:
-    assert found is not None
-    mean = f"{found.mean:{sign}.1f}".replace("-", "−")
-    return mean if found.half_width is None else f"{mean} ± {found.half_width:.1f}"
 
 
 def report(flipped: Results, perturbed: Results, accuracies: list[float], seconds: float) -> str:

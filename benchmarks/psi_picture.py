@@ -13,28 +13,28 @@ from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.metrics import class_flipping
 from fullgrad_lightning.metrics.functional.class_flipping import Flip
 from fullgrad_lightning.visualization import heatmap, unnormalized
-from fullgrad_lightning.visualization.canvas import Row, as_bytes, as_pil, panel_size, sheet
-from fullgrad_lightning.visualization.unnormalize import resized
+from fullgrad_lightning.visualization.canvas import Row, draw_rows, panel_size
+from fullgrad_lightning.visualization.unnormalize import resized, to_pixels
 
 SHOWN = ((9, 7), (9, 5), (3, 1), (2, 0))
 WIDTH = 980
-REMOVED = (0.85, 0.25, 0.2)  # black for the network; seen, and told from a black background
+REMOVED = (0.85, 0.25, 0.2)  # black for the network; here red, unlike the black background
 
 
 def draw(
     network: nn.Module, images: Tensor, labels: Tensor, names: Sequence[str], file: Path
 ) -> None:
-    """A row for each pair: the image that ``signed`` changes by the median, and what is left."""
+    """Draws a row for each pair, of the image that ``signed`` changes by the median."""
     rows = [
-        row(network, tasks.pair_images(network, images, labels, pair), pair, names)
+        make_row(network, tasks.pair_images(network, images, labels, pair), pair, names)
         for pair in SHOWN
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
-    as_pil(sheet(rows, len(rows[0].panels), WIDTH)).save(file, optimize=True)
+    draw_rows(rows, len(rows[0].panels), WIDTH).image.save(file, optimize=True)
 
 
-def row(network: nn.Module, x: Tensor, pair: tuple[int, int], names: Sequence[str]) -> Row:
-    """The image, the signed evidence, and the image without its strongest, by evidence."""
+def make_row(network: nn.Module, x: Tensor, pair: tuple[int, int], names: Sequence[str]) -> Row:
+    """Draws the image, the signed evidence, and the image without its strongest, by evidence."""
     a, b = pair
     black, evidences = PixelReplacer(mean=tasks.MEAN, std=tasks.STD), tasks.evidences()
 
@@ -60,10 +60,10 @@ def row(network: nn.Module, x: Tensor, pair: tuple[int, int], names: Sequence[st
     headings = [f"{names[a]} → {short} {log_odds:.1f}", "signed evidence"]
     for name, evidence in removers.items():
         flip = flipped(x, evidence)
-        gone = tasks.removed_by(evidence, [0])[:, None]
+        removed = tasks.removed_by(evidence, [0])[:, None]
         panels.append(
-            resized(torch.where(gone, torch.tensor(REMOVED)[:, None, None], picture), size)
+            resized(torch.where(removed, torch.tensor(REMOVED)[:, None, None], picture), size)
         )
         change = f"{float(flip.change):+.1f}".replace("-", "−")
         headings.append(f"{name} {change}{' ✓' if flip.flipped else ''}")
-    return Row(panels=[as_bytes(panel[0]) for panel in panels], headings=headings)
+    return Row(panels=list(to_pixels(torch.cat(panels))), headings=headings)

@@ -40,17 +40,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--model",
         default="resnet50",
-        help="a name that torchvision.models knows, or package.module:function, or "
+        help="a name in torchvision.models, or package.module:function, or "
         "path/to/file.py:function, where the function returns the network",
     )
     parser.add_argument("--weights", help="torchvision weights, e.g. DEFAULT, or a checkpoint file")
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=fgl.saliency_methods())
     parser.add_argument("--layers", action="store_true", help="draw the layers of the first image")
-    parser.add_argument("--n-layers", type=int, default=9, help="how many of them")
+    parser.add_argument("--n-layers", type=int, default=9, help="number of layers drawn")
     parser.add_argument("--resize", type=int, default=256, help="the shorter side, before the crop")
     parser.add_argument("--size", type=int, default=224, help="side of the central crop")
-    parser.add_argument("--mean", nargs=3, type=float, default=MEAN, help="of values in 0…1")
-    parser.add_argument("--std", nargs=3, type=float, default=STD, help="likewise")
+    parser.add_argument("--mean", nargs=3, type=float, default=MEAN, help="mean of values in 0…1")
+    parser.add_argument(
+        "--std", nargs=3, type=float, default=STD, help="standard deviation of values in 0…1"
+    )
     parser.add_argument("--output", type=Path, default=Path("outputs"), help="folder")
     options = parser.parse_args(argv)
 
@@ -58,23 +60,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     pictures = torch.stack([read(path, options.resize, options.size) for path in options.images])
     x = v2.functional.normalize(pictures, options.mean, options.std)
 
-    columns = {name: saliency(name, model, x) for name in options.methods}
-    figure = saliency_grid(pictures, columns, answers(model, x), width=PANEL * (1 + len(columns)))
+    columns = {name: compute_maps(name, model, x) for name in options.methods}
+    titles = describe_predictions(model, x)
+    figure = saliency_grid(pictures, columns, titles, width=PANEL * (1 + len(columns)))
     save(figure, options.output / "compare_methods.png")
     if options.layers:
-        maps = layers(model, x[:1], options.n_layers)
+        maps = compute_layer_maps(model, x[:1], options.n_layers)
         per_row = -(-(1 + len(maps)) // 2)
         figure = layers_grid(pictures[0], maps, per_row=per_row, width=PANEL * per_row)
         save(figure, options.output / "layers.png")
 
 
 def load_model(name: str, weights: str | None) -> nn.Module:
-    """A network by name, with torchvision's weights of that name or those of a checkpoint."""
+    """Builds a network by name, with torchvision's weights of a name or those of a checkpoint."""
     is_file = weights is not None and Path(weights).is_file()
     if ":" in name:
         model = factory(name)()
         if weights is not None and not is_file:
-            raise SystemExit(f"--weights must be a checkpoint file for {name}; {weights} is none.")
+            raise SystemExit(f"--weights must be a checkpoint file for {name}; {weights} is not.")
     else:
         model = models.get_model(name, weights=None if is_file else weights)
     if is_file:
@@ -83,7 +86,7 @@ def load_model(name: str, weights: str | None) -> nn.Module:
 
 
 def factory(name: str) -> Callable[[], nn.Module]:
-    """The function of ``package.module:function`` or ``path/to/file.py:function``."""
+    """Imports the function of ``package.module:function`` or ``path/to/file.py:function``."""
     source, function = name.rsplit(":", 1)
     if source.endswith(".py"):
         spec = importlib.util.spec_from_file_location(Path(source).stem, source)
@@ -96,7 +99,7 @@ def factory(name: str) -> Callable[[], nn.Module]:
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The state dict of a file, also as trainers wrap it, without prefixes of all its keys."""
+    """Reads the state dict of a file, also as trainers wrap it, without prefixes of all keys."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     state = state.get("state_dict", state)
     for prefix in ("module.", "model."):
@@ -106,7 +109,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def read(path: Path, resize: int, size: int) -> Tensor:
-    """An image as the network is to see it, (3, size, size) in 0…1."""
+    """Reads an image, resized and cropped as the network's input, (3, size, size) in 0…1."""
     with Image.open(path) as stored:
         upright = ImageOps.exif_transpose(stored).convert("RGB")
     crop = v2.Compose([v2.Resize(resize, antialias=True), v2.CenterCrop(size)])
@@ -115,8 +118,8 @@ def read(path: Path, resize: int, size: int) -> Tensor:
     )
 
 
-def answers(model: nn.Module, x: Tensor) -> list[str]:
-    """The predicted class of each image and its probability, as text."""
+def describe_predictions(model: nn.Module, x: Tensor) -> list[str]:
+    """Returns the predicted class of each image and its probability, as text."""
     with torch.no_grad():
         probabilities = model(x).softmax(1)
     confidence, index = probabilities.max(1)
@@ -126,24 +129,26 @@ def answers(model: nn.Module, x: Tensor) -> list[str]:
     return [f"{names[i]}, {p:.0%}" for p, i in zip(confidence, index, strict=True)]
 
 
-def saliency(name: str, model: nn.Module, x: Tensor) -> Tensor:
-    """Maps of all images, (N, 1, H, W), made one by one to bound the memory."""
+def compute_maps(name: str, model: nn.Module, x: Tensor) -> Tensor:
+    """Computes the maps of all images, (N, 1, H, W), one by one to bound the memory."""
     method = fgl.saliency_method(name)
-    return torch.cat([method(model, one) for one in x.split(1)])
+    return torch.cat([method(model, image) for image in x.split(1)])
 
 
-def layers(model: nn.Module, x: Tensor, n_layers: int) -> dict[str, Tensor]:
-    """Maps (1, 1, H, W) of the input, of ``n_layers`` sites evenly chosen, and of all."""
+def compute_layer_maps(model: nn.Module, x: Tensor, n_layers: int) -> dict[str, Tensor]:
+    """Computes maps (1, 1, H, W) of the input, of ``n_layers`` sites evenly chosen, and of all."""
     maps = fgl.layer_maps(model, x, postprocess="paper")
-    names = list(maps)
-    picked = torch.linspace(0, len(names) - 1, min(n_layers, len(names))).round().int().tolist()
-    found = {display_name("input_x_gradient"): fgl.saliency_method("input_x_gradient")(model, x)}
-    found |= {names[i]: maps[names[i]] for i in picked}
-    return found | {"All: FullGrad": fgl.FullGrad()(model, x)}
+    sites = list(maps)
+    indices = torch.linspace(0, len(sites) - 1, min(n_layers, len(sites))).round().int().tolist()
+    return {
+        display_name("input_x_gradient"): fgl.saliency_method("input_x_gradient")(model, x),
+        **{sites[i]: maps[sites[i]] for i in indices},
+        "All: FullGrad": fgl.FullGrad()(model, x),
+    }
 
 
 def save(picture: Tensor, path: Path) -> None:
-    """Writes a PNG and tells where."""
+    """Writes a PNG and prints its path."""
     save_png(picture, path)
     print(path)
 

@@ -1,20 +1,7 @@
 """Pictures: saliency over images, in grids, for any logger."""
 
-from fullgrad_lightning.visualization.film_strip import film_strip
-from fullgrad_lightning.visualization.fonts import display_name
-from fullgrad_lightning.visualization.heatmap import heatmap, overlay
-from fullgrad_lightning.visualization.image_logging import log_image, save_png
-from fullgrad_lightning.visualization.saliency_grid import layers_grid, saliency_grid
-from fullgrad_lightning.visualization.unnormalize import unnormalized
+import lazy_loader
 
-__all__ = [
-    "display_name",
-    "film_strip",
-    "heatmap",
-    "layers_grid",
-    "log_image",
-    "overlay",
-    "saliency_grid",
-    "save_png",
-    "unnormalized",
-]
+# ``__init__.pyi`` lists the names. They are imported at their first use, so that the reports can
+# draw on the canvas without torch.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,23 +1,75 @@
-"""A sheet of pictures in rows and columns, with text above: what all grids are drawn on."""
+"""The canvas of all pictures, and rows of panels with text above them. Imports no torch.
+
+Shapes: pictures and panels are (height, width, 3), uint8.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from io import BytesIO
+from typing import TypeAlias
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from torch import Tensor
+from PIL.ImageFont import FreeTypeFont
 
-from fullgrad_lightning.visualization.fonts import font, shortened, wrapped
+from fullgrad_lightning.visualization.fonts import End, fit_text, load_font, wrap_text
 
+Pixels: TypeAlias = NDArray[np.uint8]
+Colour: TypeAlias = tuple[int, int, int]
+
+INK, GREY = (30, 30, 30), (110, 110, 110)  # headings are grey: they are not titles
 WIDTH = 700  # TensorBoard shows pictures some 350 pixels wide: half of this
 TEXT = 20  # legible at half of it
 SMALL, NARROW = 14, 112  # text above panels narrower than this, in pixels
 MARGIN, GUTTER = 6, 8  # so that three panels of 224 pixels fill the width
-HEADING = 110  # grey, so that headings are not read as titles
+
+
+class Canvas:
+    """A white picture on which panels and text are drawn.
+
+    Args:
+        width, height: The size in pixels.
+
+    Attributes:
+        image: The picture so far.
+    """
+
+    def __init__(self, width: int, height: int) -> None:
+        self.image = Image.new("RGB", (width, height), "white")
+        self._pen = ImageDraw.Draw(self.image)
+
+    @property
+    def pixels(self) -> Pixels:
+        """A copy of the picture as an array."""
+        return np.array(self.image)
+
+    def paste(self, panel: Pixels, left: int, top: int) -> None:
+        """Draws a panel, its upper left corner at (left, top)."""
+        self.image.paste(Image.fromarray(panel), (left, top))
+
+    def write(
+        self,
+        text: str,
+        place: tuple[float, float],
+        font: FreeTypeFont,
+        colour: Colour = INK,
+        anchor: str = "la",
+    ) -> None:
+        """Draws a text; ``anchor`` is the part of it that stands at ``place``, as in Pillow."""
+        self._pen.text(place, text, colour, font, anchor)
+
+    def box(self, corners: tuple[int, int, int, int], fill: Colour, outline: Colour) -> None:
+        """Draws a rectangle, of which left, top, right and bottom are the outermost pixels."""
+        self._pen.rectangle(corners, fill, outline)
+
+    def to_png(self) -> bytes:
+        """Returns the picture as a PNG file."""
+        content = BytesIO()
+        self.image.save(content, format="png")
+        return content.getvalue()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,86 +77,62 @@ class Row:
     """Panels side by side.
 
     Attributes:
-        panels: Pictures (3, h, w), uint8, all of one size.
+        panels: Pictures of one size.
         title: A line above them; empty for none.
         headings: A text above each panel, on up to two lines; empty for none.
-        keep: Which end of a heading is kept where it is too long.
+        keep: The end of a heading that is kept where it is too long.
     """
 
-    panels: Sequence[Tensor]
+    panels: Sequence[Pixels]
     title: str = ""
     headings: Sequence[str] = ()
-    keep: Literal["start", "end"] = "start"
+    keep: End = "start"
 
 
 def panel_size(image: tuple[int, int], columns: int, width: int = WIDTH) -> tuple[int, int]:
-    """The height and width of panels that share a width and keep the shape of an image.
+    """Returns the height and width of panels that share a width and keep the shape of an image.
 
     Panels are at most twice as high as wide: a narrower image gets narrower ones.
     """
-    height, broad = image
-    side = max(1, (width - 2 * MARGIN - (columns - 1) * GUTTER) // columns)
-    scale = min(side / broad, 2 * side / height)
-    return max(1, round(height * scale)), max(1, round(broad * scale))
+    image_height, image_width = image
+    column_width = max(1, (width - 2 * MARGIN - (columns - 1) * GUTTER) // columns)
+    scale = min(column_width / image_width, 2 * column_width / image_height)
+    return max(1, round(image_height * scale)), max(1, round(image_width * scale))
 
 
-def sheet(rows: Sequence[Row], columns: int, width: int = WIDTH) -> Tensor:
-    """Draws rows below each other on white.
+def draw_rows(rows: Sequence[Row], columns: int, width: int = WIDTH) -> Canvas:
+    """Draws rows below each other.
 
     Args:
-        rows: With up to ``columns`` panels each.
-        columns: Among how many panels the width is divided.
-        width: Of the picture, in pixels.
-
-    Returns:
-        (3, height, width), uint8.
+        rows: Rows of up to ``columns`` panels each.
+        columns: The number of panels among which the width is divided.
+        width: The picture's width in pixels.
     """
     pitch = (width - 2 * MARGIN + GUTTER) / columns
-    lefts = [MARGIN + round(pitch * i) for i in range(columns)]
-    texts = [_text(row, lefts, pitch - GUTTER, width) for row in rows]
-    heights = [len(text) + row.panels[0].shape[1] for text, row in zip(texts, rows, strict=True)]
-    height = 2 * MARGIN + sum(heights) + GUTTER * (len(rows) - 1)
-    canvas = torch.full((3, height, width), 255, dtype=torch.uint8)
+    lefts, room = [MARGIN + round(pitch * i) for i in range(columns)], pitch - GUTTER
+    title_font, font = load_font(TEXT), load_font(TEXT if room >= NARROW else SMALL)
+    line, gap = sum(font.getmetrics()), GUTTER // 2  # the gap: below text
+    wrapped = [
+        [wrap_text(text, room, font, keep=row.keep) for text in row.headings] for row in rows
+    ]
+    counts = [max(map(len, headings), default=0) for headings in wrapped]
+    title_tops = [line * count + gap * (count > 0) for count in counts]
+    title_height = sum(title_font.getmetrics()) + gap
+    panel_tops = [
+        top + title_height * bool(row.title) for top, row in zip(title_tops, rows, strict=True)
+    ]
+    heights = [top + len(row.panels[0]) for top, row in zip(panel_tops, rows, strict=True)]
+    canvas = Canvas(width, 2 * MARGIN + sum(heights) + GUTTER * (len(rows) - 1))
     top = MARGIN
-    for text, row in zip(texts, rows, strict=True):
-        canvas[:, top : top + len(text)] = text
-        top += len(text)
+    for i, row in enumerate(rows):
+        for left, lines in zip(lefts, wrapped[i], strict=False):
+            for j, text in enumerate(lines, counts[i] - len(lines)):  # the last next to the panel
+                start = left + (room - font.getlength(text)) / 2
+                canvas.write(text, (start, top + line * j), font, GREY)
+        title = fit_text(row.title, width - 2 * MARGIN, title_font)
+        canvas.write(title, (MARGIN, top + title_tops[i]), title_font)
         for left, panel in zip(lefts, row.panels, strict=False):
-            _, high, broad = panel.shape
-            left += (round(pitch) - GUTTER - broad) // 2
-            canvas[:, top : top + high, left : left + broad] = panel
-        top += row.panels[0].shape[1] + GUTTER
+            left += (round(pitch) - GUTTER - panel.shape[1]) // 2
+            canvas.paste(panel, left, top + panel_tops[i])
+        top += heights[i] + GUTTER
     return canvas
-
-
-def as_bytes(pictures: Tensor) -> Tensor:
-    """Values in [0, 1] as uint8, rounded."""
-    return pictures.mul(255).round_().to(torch.uint8)
-
-
-def as_pil(picture: Tensor) -> Image.Image:
-    """A uint8 tensor (3, H, W) as a Pillow image."""
-    return Image.merge("RGB", [Image.fromarray(channel.numpy()) for channel in picture.cpu()])
-
-
-def _text(row: Row, lefts: Sequence[int], broad: float, width: int) -> Tensor:
-    """What stands above the panels of a row, (height, width), uint8."""
-    letters, heading_letters = font(TEXT), font(TEXT if broad >= NARROW else SMALL)
-    line, heading_line = sum(letters.getmetrics()), sum(heading_letters.getmetrics())
-    heads = [wrapped(text, broad, heading_letters, keep=row.keep) for text in row.headings]
-    count = max(map(len, heads), default=0)
-    if not count and not row.title:
-        return torch.empty(0, width, dtype=torch.uint8)
-    gap = GUTTER // 2  # below text
-    height = (count * heading_line + gap if count else 0) + (line + gap if row.title else 0)
-    strip = Image.new("L", (width, height), 255)
-    pen = ImageDraw.Draw(strip)
-    for left, texts in zip(lefts, heads, strict=False):
-        for i, text in enumerate(texts):  # the last line next to the panel
-            start = left + (broad - heading_letters.getlength(text)) / 2
-            place = (start, heading_line * (count - len(texts) + i))
-            pen.text(place, text, HEADING, heading_letters)
-    if row.title:
-        title = shortened(row.title, width - 2 * MARGIN, letters)
-        pen.text((MARGIN, height - line - gap), title, 0, letters)
-    return torch.from_numpy(np.array(strip))

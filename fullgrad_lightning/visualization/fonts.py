@@ -1,82 +1,61 @@
-"""Text in pictures: the font, and what is done to labels that are too long."""
+"""Text in pictures: the font, and texts cut or wrapped to a width in pixels. Imports no torch."""
 
 from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from PIL import ImageFont
 from PIL.ImageFont import FreeTypeFont
 
+End: TypeAlias = Literal["start", "end"]
+
 ELLIPSIS = "…"
-NAMES = {
-    "gradcam": "Grad-CAM",
-    "smoothgrad": "SmoothGrad",
-    "vargrad": "VarGrad",
-    "fullgrad": "FullGrad",
-    "simple_fullgrad": "Simple FullGrad",
-    "smooth_fullgrad": "Smooth FullGrad",
-    "input_x_gradient": "Input × gradient",
-}
-
-
-def display_name(method: str) -> str:
-    """The registered name of a saliency method as a heading.
-
-    Examples:
-        >>> display_name("smoothgrad"), display_name("integrated_gradients")
-        ('SmoothGrad', 'Integrated gradients')
-    """
-    return NAMES.get(method, method.replace("_", " ").capitalize())
 
 
 @lru_cache
-def font(size: int) -> FreeTypeFont:
-    """DejaVu Sans at a size in pixels, as matplotlib brings it: Pillow's own font lacks é and ×."""
+def load_font(size: int) -> FreeTypeFont:
+    """Loads DejaVu Sans in a size in pixels, from matplotlib: Pillow's own font lacks é and ×."""
     import matplotlib
 
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), size)
 
 
-def shortened(
-    text: str, width: float, letters: FreeTypeFont, *, keep: Literal["start", "end"] = "start"
-) -> str:
-    """As much of a text as fits, with an ellipsis for what does not.
+def fit_text(text: str, width: float, font: FreeTypeFont, *, keep: End = "start") -> str:
+    """Cuts a text to a width in pixels, with an ellipsis in place of the rest.
 
     Args:
-        text: Line breaks become spaces.
-        width: In pixels.
-        letters: The font.
-        keep: Which end of the text is kept; the names of layers differ in their last parts.
+        text: The text; line breaks become spaces.
+        width: The width available, in pixels.
+        font: The font that the text is drawn in.
+        keep: The end of the text that is kept; the names of layers differ in their last parts.
     """
     text = " ".join(text.split())
-    if letters.getlength(text) <= width:
+    if font.getlength(text) <= width:
         return text
     fits, exceeds = 0, len(text)  # numbers of characters
     while exceeds - fits > 1:
         middle = (fits + exceeds) // 2
-        if letters.getlength(_cut(text, middle, keep)) <= width:
+        if font.getlength(_cut(text, middle, keep)) <= width:
             fits = middle
         else:
             exceeds = middle
     return _cut(text, fits, keep)
 
 
-def wrapped(
-    text: str, width: float, letters: FreeTypeFont, *, keep: Literal["start", "end"] = "start"
-) -> list[str]:
-    """A text on at most two lines, broken between words, each shortened to a width in pixels."""
+def wrap_text(text: str, width: float, font: FreeTypeFont, *, keep: End = "start") -> list[str]:
+    """Breaks a text between words into two lines at most, each cut to a width in pixels."""
     words = text.split()
     for count in range(len(words), 0, -1):
         first = " ".join(words[:count])
-        if letters.getlength(first) <= width or count == 1:
+        if font.getlength(first) <= width or count == 1:
             lines = [first, " ".join(words[count:])]
-            return [shortened(line, width, letters, keep=keep) for line in lines if line]
+            return [fit_text(line, width, font, keep=keep) for line in lines if line]
     return []
 
 
-def _cut(text: str, count: int, keep: Literal["start", "end"]) -> str:
+def _cut(text: str, count: int, keep: End) -> str:
     if keep == "start":
         return text[:count].rstrip() + ELLIPSIS
     return ELLIPSIS + text[len(text) - count :].lstrip()

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from fullgrad_lightning.utilities.normalization import Normalization
+from fullgrad_lightning.visualization.canvas import Pixels
 
 
 def unnormalized(
@@ -17,14 +21,14 @@ def unnormalized(
     mean: float | Sequence[float] | None = None,
     std: float | Sequence[float] | None = None,
 ) -> Tensor:
-    """Undoes the normalisation of images, so that they can be looked at.
+    """Undoes the normalisation of images for display.
 
     Args:
         x: (N, C, H, W), of any real dtype and on any device. Three channels are red, green, blue;
-            of any other number the mean is shown, as grey. What is not finite counts as 0.
-        mean: What was subtracted from values in 0…1: one number, or one for each channel.
+            of any other number the mean is shown, as grey. Values that are not finite count as 0.
+        mean: The mean that was subtracted from values in 0…1: one number, or one for each channel.
             ``None``: each image is rescaled from its minimum and maximum to 0 and 1.
-        std: What they were then divided by; likewise, given if and only if ``mean`` is.
+        std: The standard deviation by which they were then divided; ``None`` if ``mean`` is.
 
     Returns:
         (N, 3, H, W), float32 in [0, 1], on the CPU.
@@ -38,28 +42,46 @@ def unnormalized(
     """
     if x.ndim != 4:
         raise ValueError(f"x must be images (N, C, H, W), got shape {tuple(x.shape)}.")
-    if (mean is None) != (std is None):
-        raise ValueError(
-            f"mean and std must be given together, got mean={mean} and std={std}. "
-            "Leave out both to rescale each image by its minimum and maximum."
-        )
+    normalization = Normalization.of(mean, std)
     x = x.detach().to("cpu", torch.float32).nan_to_num(0.0, 0.0, 0.0)
-    if mean is None or std is None:
+    if normalization is None:
         low, high = x.amin((1, 2, 3), keepdim=True), x.amax((1, 2, 3), keepdim=True)
         x = (x - low) / torch.where(high > low, high - low, 1.0)
     else:
-        x = x * _by_channel("std", std, x.shape[1]) + _by_channel("mean", mean, x.shape[1])
+        x = normalization.denormalize(x)
     if x.shape[1] != 3:
         x = x.mean(1, keepdim=True).expand(-1, 3, -1, -1)
     return x.clamp(0, 1)
 
 
+def input_pixels(x: Tensor, normalization: Normalization | None) -> Pixels:
+    """Converts the inputs of a network into pixels, as ``unnormalized`` shows them.
+
+    Args:
+        x: (N, C, H, W); integers are 0…255 and not normalised.
+        normalization: The inputs' normalisation; ``None``: they are in 0…1.
+
+    Returns:
+        (N, H, W, 3), uint8.
+    """
+    if not x.is_floating_point():
+        x, normalization = x / 255, None
+    normalization = normalization or Normalization((0.0,), (1.0,))
+    return to_pixels(unnormalized(x, normalization.mean, normalization.std))
+
+
+def to_pixels(pictures: Tensor) -> Pixels:
+    """Converts pictures (N, 3, H, W), float32 in [0, 1], into (N, H, W, 3), uint8, rounded."""
+    rounded = pictures.mul(255).round_().to("cpu", torch.uint8)
+    return np.stack([channel.numpy() for channel in rounded.unbind(1)], axis=-1)
+
+
 def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pictures at another resolution: their pixels enlarged to squares, or averaged.
+    """Enlarges the pixels of pictures to squares, or averages them, for another resolution.
 
     Args:
         images: (N, C, H, W), float32.
-        size: The height and width wanted.
+        size: The height and width of the result.
 
     Returns:
         (N, C, *size).
@@ -70,13 +92,3 @@ def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
     if height <= size[0] and width <= size[1]:
         return F.interpolate(images, size, mode="nearest-exact")
     return F.interpolate(images, size, mode="bilinear", antialias=True).clamp(0, 1)
-
-
-def _by_channel(name: str, values: float | Sequence[float], channels: int) -> Tensor:
-    tensor = torch.as_tensor(values, dtype=torch.float32, device="cpu").flatten()
-    if len(tensor) not in (1, channels):
-        raise ValueError(
-            f"{name} must hold one number, or one for each of the {channels} channels, "
-            f"got {len(tensor)}: {values}."
-        )
-    return tensor.view(1, -1, 1, 1)

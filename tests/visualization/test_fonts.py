@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from fullgrad_lightning.saliency.registry import saliency_methods
-from fullgrad_lightning.visualization import display_name
-from fullgrad_lightning.visualization.fonts import font, shortened, wrapped
+from fullgrad_lightning.visualization.fonts import fit_text, load_font, wrap_text
 
-LETTERS = font(20)
+LETTERS = load_font(20)
 NAME = "features.denseblock1.denselayer2.norm1"
 
 
@@ -20,7 +18,7 @@ def test_the_font_has_the_letters_of_labels(letter: str) -> None:
 
 @pytest.mark.parametrize("width", [30, 77, 150, 300])
 def test_as_much_as_fits(width: int) -> None:
-    start, end = (shortened(NAME, width, LETTERS, keep=keep) for keep in ("start", "end"))
+    start, end = (fit_text(NAME, width, LETTERS, keep=keep) for keep in ("start", "end"))
     assert start.endswith("…") and NAME.startswith(start[:-1])
     assert end.startswith("…") and NAME.endswith(end[1:])
     assert max(LETTERS.getlength(start), LETTERS.getlength(end)) <= width
@@ -29,23 +27,16 @@ def test_as_much_as_fits(width: int) -> None:
 
 
 def test_what_fits_is_left_alone() -> None:
-    assert shortened("cat", 300, LETTERS) == "cat"
-    assert shortened("a\nline  break", 300, LETTERS) == "a line break"
-    assert shortened("cat", 0, LETTERS) == "…"
-    assert shortened("", 0, LETTERS) == ""
+    assert fit_text("cat", 300, LETTERS) == "cat"
+    assert fit_text("a\nline  break", 300, LETTERS) == "a line break"
+    assert fit_text("cat", 0, LETTERS) == "…"
+    assert fit_text("", 0, LETTERS) == ""
 
 
 def test_headings_take_two_lines() -> None:
-    assert wrapped("Integrated gradients", 300, LETTERS) == ["Integrated gradients"]
-    assert wrapped("Integrated gradients", 120, LETTERS) == ["Integrated", "gradients"]
-    assert wrapped("one two three four", 90, LETTERS) == ["one two", "three f…"]
-    assert wrapped("Integrated gradients", 80, LETTERS)[1].startswith("grad")
-    assert wrapped(NAME, 100, LETTERS, keep="end")[0].endswith("norm1")
-    assert wrapped("", 100, LETTERS) == []
-
-
-def test_every_method_has_a_heading_of_its_own() -> None:
-    names = [display_name(method) for method in saliency_methods()]
-    assert len(set(names)) == len(names)
-    assert all(name[0].isupper() and "_" not in name for name in names)
-    assert display_name("A heading of one's own") == "A heading of one's own"
+    assert wrap_text("Integrated gradients", 300, LETTERS) == ["Integrated gradients"]
+    assert wrap_text("Integrated gradients", 120, LETTERS) == ["Integrated", "gradients"]
+    assert wrap_text("one two three four", 90, LETTERS) == ["one two", "three f…"]
+    assert wrap_text("Integrated gradients", 80, LETTERS)[1].startswith("grad")
+    assert wrap_text(NAME, 100, LETTERS, keep="end")[0].endswith("norm1")
+    assert wrap_text("", 100, LETTERS) == []

@@ -61,8 +61,8 @@ def test_tensorboard(namespace: ModuleType, tmp_path: Path, picture: Tensor) -> 
     stored = events.Images(KEY)
     assert [event.step for event in stored] == [3, 7]
     assert (stored[0].width, stored[0].height) == (60, 40)
-    found = read(BytesIO(stored[0].encoded_image_string))
-    assert (found.float() - picture.float()).abs().mean() < 3
+    image = read(BytesIO(stored[0].encoded_image_string))
+    assert (image.float() - picture.float()).abs().mean() < 3
     assert not (tmp_path / "files").exists()
 
 

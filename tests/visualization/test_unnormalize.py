@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import normalize
 
+from fullgrad_lightning.utilities.normalization import Normalization
 from fullgrad_lightning.visualization import unnormalized
-from fullgrad_lightning.visualization.unnormalize import resized
+from fullgrad_lightning.visualization.unnormalize import input_pixels, resized, to_pixels
 
 MEAN, STD = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
 
@@ -69,8 +71,8 @@ def test_what_is_not_finite_is_0() -> None:
         ((3, 4, 4), None, None, r"\(N, C, H, W\), got shape \(3, 4, 4\)"),
         ((1, 3, 4, 4), [0.5], None, "given together"),
         ((1, 3, 4, 4), None, [0.5], "given together"),
-        ((1, 3, 4, 4), [0.5, 0.5], [0.5], "mean must hold one number, or one for each of the 3"),
-        ((1, 3, 4, 4), [0.5], [0.5] * 4, "std must hold one number"),
+        ((1, 3, 4, 4), [0.5, 0.5], [0.5], "mean must hold one value for each of the 3"),
+        ((1, 3, 4, 4), [0.5], [0.5] * 4, "std must hold one value"),
     ],
 )
 def test_errors(
@@ -78,6 +80,32 @@ def test_errors(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         unnormalized(torch.zeros(shape), mean, std)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_pixels_are_those_of_the_picture(channels: int) -> None:
+    x, normalization = noise(2, channels, 5, 7) * 4 - 2, Normalization((0.5,), (0.25,))
+    pixels = input_pixels(x, normalization)
+    assert pixels.shape == (2, 5, 7, 3) and pixels.dtype == np.uint8
+    expected = (unnormalized(x, 0.5, 0.25) * 255).round().permute(0, 2, 3, 1)
+    assert torch.equal(torch.from_numpy(pixels).float(), expected)
+
+
+def test_pixels_without_a_normalisation_are_in_0_to_1() -> None:
+    x = torch.tensor([-1.0, 0.2, 2.0]).view(1, 1, 1, 3)
+    assert input_pixels(x, None)[0, 0, :, 0].tolist() == [0, 51, 255]
+
+
+@pytest.mark.parametrize("normalization", [None, Normalization((0.5,), (0.25,))])
+def test_integers_are_pixels_already(normalization: Normalization | None) -> None:
+    x = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16)
+    pixels = input_pixels(x.expand(-1, 3, -1, -1), normalization)
+    assert (pixels == x[0, 0, :, :, None].numpy()).all()
+
+
+def test_pictures_are_rounded() -> None:
+    picture = torch.tensor([0.0, 0.4 / 255, 0.6 / 255, 1.0]).view(1, 1, 1, 4).expand(-1, 3, -1, -1)
+    assert to_pixels(picture)[0, 0, :, 1].tolist() == [0, 0, 1, 255]
 
 
 def test_pixels_become_squares() -> None:

@@ -1,17 +1,12 @@
-"""``examples.png``: people must see what was removed."""
+"""``examples.png``: a few images with their least and most salient pixels replaced."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import torch
-from torch import Tensor
 
 from fullgrad_lightning.datamodules.indexed_batches import read_indexed_batch
 from fullgrad_lightning.datamodules.indexed_split import IndexedSplitDataModule
-from fullgrad_lightning.evaluation.reports.image_page import Examples, draw_page, png
+from fullgrad_lightning.evaluation.reports.image_page import ImagePage, draw_page, example_batch
 from fullgrad_lightning.evaluation.reports.tables import percent
 from fullgrad_lightning.masking.options import Fill, Order
 from fullgrad_lightning.masking.replacement import PixelReplacer
@@ -19,12 +14,13 @@ from fullgrad_lightning.masking.selection import PixelSelection
 from fullgrad_lightning.models.saliency_predictor import sample_ids
 from fullgrad_lightning.stores.rank_store import RankStore
 from fullgrad_lightning.utilities.files import atomic_write
-from fullgrad_lightning.utilities.indices import first_of_equal_parts
 from fullgrad_lightning.utilities.normalization import Normalization
-from fullgrad_lightning.visualization import unnormalized
+from fullgrad_lightning.visualization.canvas import Pixels
+from fullgrad_lightning.visualization.display_names import display_name
+from fullgrad_lightning.visualization.unnormalize import input_pixels
 
-NUMBER = 4
-ENDS: dict[Order, str] = {"least_salient": "least", "most_salient": "most"}
+NUM_EXAMPLES = 4
+ORDERS: dict[Order, str] = {"least_salient": "least", "most_salient": "most"}
 
 
 def write_examples(
@@ -41,40 +37,31 @@ def write_examples(
 
     Args:
         path: The PNG file.
-        data: Whose images, the first of each of ``NUMBER`` equal parts.
-        ranks: Of all methods, by their names.
-        fraction: Of the pixels.
-        fill: What takes their place.
-        normalization: Normalisation of the images.
-        seed: Of the noise of some fills.
+        data: The images, of which the first of each of ``NUM_EXAMPLES`` equal parts is shown.
+        ranks: The ranks of the pixels by each method, by its name.
+        fraction: The share of the pixels that is replaced.
+        fill: The rule for their new values.
+        normalization: The normalisation of the images.
+        seed: The seed of the noise of some fills.
     """
     mean, std = (normalization.mean, normalization.std) if normalization else (None, None)
-    replacement = PixelReplacer(fill=fill, mean=mean, std=std, seed=seed)
-    loader = data.predict_dataloader()[0]
-    dataset: Any = loader.dataset
-    samples = [dataset[i] for i in first_of_equal_parts(len(dataset), NUMBER)]
-    rows, images, _ = read_indexed_batch(loader.collate_fn(samples))
+    replacer = PixelReplacer(fill=fill, mean=mean, std=std, seed=seed)
+    _, batch = example_batch(data.predict_dataloader()[0], NUM_EXAMPLES)
+    rows, images, _ = read_indexed_batch(batch)
     ids = sample_ids(data.split, rows.tolist(), seed).tolist()
 
-    def panel(order: Order, store: RankStore) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    def without(order: Order, store: RankStore) -> Pixels:
         selection = PixelSelection(fraction=fraction, order=order)
         replaced = selection.replaced(store.ranks(data.split, rows))
-        return _picture(replacement(images, replaced, ids), mean, std)
+        return input_pixels(replacer(images, replaced, ids), normalization)
 
-    clean = _picture(images, mean, std)
-    share = percent(fraction)
-    page = Examples(
-        ["image", *(f"{share} {word}" for word in ENDS.values())],
+    original = input_pixels(images, normalization)
+    page = ImagePage(
+        ["image", *(f"{percent(fraction)} {word}" for word in ORDERS.values())],
         [
-            (name, [clean, *(panel(order, store) for order in ENDS)])
+            (display_name(name), [original, *(without(order, store) for order in ORDERS)])
             for name, store in ranks.items()
         ],
         [f"image {row}" for row in rows.tolist()],
     )
-    atomic_write(path, png(draw_page(page)))
-
-
-def _picture(images: Tensor, mean: Any, std: Any) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """(n, H, W, 3) uint8."""
-    seen = unnormalized(images, mean if mean is not None else 0.0, std if std is not None else 1.0)
-    return (seen * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
+    atomic_write(path, draw_page(page).to_png())

@@ -24,7 +24,10 @@ from fullgrad_lightning.evaluation.perturbation.curve_predictor import (
 )
 from fullgrad_lightning.evaluation.perturbation.example_images import write_examples
 from fullgrad_lightning.evaluation.perturbation.report import write_report
-from fullgrad_lightning.evaluation.perturbation.report.results import Curves, Results
+from fullgrad_lightning.evaluation.perturbation.report.results import (
+    PerturbationResults,
+    ScoreCurves,
+)
 from fullgrad_lightning.evaluation.perturbation.scores import Score
 from fullgrad_lightning.masking.replacement import PixelReplacer
 from fullgrad_lightning.metrics.functional.perturbed_logits import logits_for_masks, resolve_classes
@@ -86,8 +89,9 @@ def _run(config: PerturbationConfig, components: Components, folder: Path) -> st
         data.setup("predict")
         predictions.check()
     scores = config.make_scores(data.normalization)
-    curves = {score.name: Curves(score.levels) for score in scores}
-    results = Results(data.sizes[config.split], len(config.specs), config.fill, curves)
+    curves = {score.name: ScoreCurves(score.levels) for score in scores}
+    size = data.sizes[config.split]
+    results = PerturbationResults(size, len(config.specs), config.fill, curves)
     text, ranks = "", {}
     for spec in config.specs:
         ranks[spec.name] = predictions.ranks(spec)

@@ -1,1 +1,1 @@
-"""What reports share: tables as text, curves, statistics. Imports no torch."""
+"""Statistics, tables, figures and pages of images of all reports. Imports no torch."""

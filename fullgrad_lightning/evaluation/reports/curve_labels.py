@@ -1,76 +1,61 @@
-"""Names of curves beside their ends: a legend would be farther to look for."""
+"""Direct labels at the ends of curves, in place of a legend."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from scipy.optimize import isotonic_regression
 
-from fullgrad_lightning.evaluation.reports.curve_style import DARK, Style
-from fullgrad_lightning.evaluation.reports.tables import shortened
+from fullgrad_lightning.evaluation.reports.figures import DARK, Curve
+from fullgrad_lightning.evaluation.reports.tables import one_line, shorten
 
 GAP = 0.062  # between labels, as a share of the height of the axes
-PLACE = 1.07  # right of the axes, whose width is 1
-LONGEST = 34  # of a name, in characters
+LEFT = 1.07  # of labels, right of the axes, whose width is 1
+MAX_LENGTH = 34  # of a name, in characters
 
 
-@dataclass(frozen=True)
-class Label:
-    """A name, and where its curve ends.
-
-    Attributes:
-        name: Of the method.
-        style: Of its curve.
-        end: In the units of the axes' data.
-    """
-
-    name: str
-    style: Style
-    end: tuple[float, float]
-
-
-def draw_labels(axes: Axes, labels: Sequence[Label]) -> None:
+def draw_labels(axes: Axes, curves: Sequence[Curve]) -> None:
     """Writes names right of the axes, each with its marker and a line to the end of its curve.
 
     Args:
-        axes: With their final limits.
-        labels: In any order.
+        axes: The axes, with their final limits.
+        curves: Curves in any order; those without an end have no label.
     """
-    if not labels:
-        return
+    labels = [(curve, end) for curve in curves if (end := curve.end) is not None]
+    labels.sort(key=lambda label: label[1][1])
     to_axes = axes.transData + axes.transAxes.inverted()
-    ends = [tuple(map(float, to_axes.transform(label.end))) for label in labels]
-    upwards = sorted(range(len(labels)), key=lambda i: ends[i][1])
-    places = spread([ends[i][1] for i in upwards], GAP)
-    for i, place in zip(upwards, places, strict=True):
-        (x, y), style = ends[i], labels[i].style
+    ends = [to_axes.transform(end).tolist() for _, end in labels]
+    heights = space_apart([y for _, y in ends], GAP)
+    for (curve, _), (x, y), height in zip(labels, ends, heights, strict=True):
+        style = curve.style
         for xs, ys, line in (
-            ([x, PLACE], [y, place], {"color": style.colour, "linewidth": 0.8, "alpha": 0.5}),
-            ([PLACE], [place], style.line),
+            ([x, LEFT], [y, height], {"color": style.colour, "linewidth": 0.8, "alpha": 0.5}),
+            ([LEFT], [height], style.line),
         ):
             axes.plot(xs, ys, transform=axes.transAxes, clip_on=False, **line)
         axes.text(
-            PLACE + 0.022, place, shortened(labels[i].name, LONGEST), color=DARK,
+            LEFT + 0.022, height, shorten(one_line(curve.name), MAX_LENGTH), color=DARK,
             transform=axes.transAxes, va="center_baseline", parse_math=False,
         )  # fmt: skip
 
 
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """Places between 0 and 1 as near as can be to those wanted, and ``gap`` apart from each other.
+def space_apart(positions: Sequence[float], gap: float) -> list[float]:
+    """Moves positions as little as possible, until they are in 0…1 and ``gap`` apart.
 
     Args:
-        wanted: Ascending. Their order is kept.
-        gap: Made smaller if there is no room for it.
+        positions: Positions, ascending. Their order is kept.
+        gap: The least distance; it is reduced if there is no room for it.
 
     Examples:
-        >>> [round(place, 2) for place in spread([0.1, 0.5, 0.5], 0.1)]
+        >>> [round(position, 2) for position in space_apart([0.1, 0.5, 0.5], 0.1)]
         [0.1, 0.45, 0.55]
     """
-    gap = min(gap, 1 / max(1, len(wanted) - 1))
-    steps = gap * np.arange(len(wanted))
+    if not positions:
+        return []
+    gap = min(gap, 1 / max(1, len(positions) - 1))
+    steps = gap * np.arange(len(positions))
     # Without the steps, "at least a gap apart" is "not descending": least squares under order.
-    places = isotonic_regression(np.array(wanted) - steps).x
-    return [float(place) for place in places.clip(0, 1 - steps[-1]) + steps]
+    moved = isotonic_regression(np.array(positions) - steps).x
+    return [float(position) for position in moved.clip(0, 1 - steps[-1]) + steps]

@@ -1,123 +1,113 @@
-"""A page of images from which pixels were removed: people must see what is measured."""
+"""A page of images with pixels replaced: rows of methods, columns of fractions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
 from math import ceil
-from pathlib import Path
+from typing import Any
 
-import matplotlib
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
-from PIL.ImageFont import FreeTypeFont
+from PIL import Image
 
-SIDE, LARGEST = 84, 128  # of a panel, in pixels: small images are enlarged, large ones shrunk
+from fullgrad_lightning.utilities.indices import first_of_equal_parts
+from fullgrad_lightning.visualization.canvas import GREY, Canvas, Pixels
+from fullgrad_lightning.visualization.fonts import fit_text, load_font
+
+SIDE, MAX_SIDE = 84, 128  # of a panel, in pixels: small images are enlarged, large ones shrunk
 GAP, GROUP, MARGIN = 4, 24, 16
 BLANK, FRAME = (240, 240, 240), (205, 205, 205)
-INK, GREY = (30, 30, 30), (110, 110, 110)
-LONGEST_NAME = 18  # of a method, in heights of letters
+MAX_NAME_WIDTH = 18  # of a method, in heights of letters
 
 
 @dataclass(frozen=True)
-class Examples:
+class ImagePage:
     """The same few images as several methods change them.
 
     Attributes:
-        columns: Headings: the image as it is, then fractions.
-        rows: Names of methods, and for each column an array (n, H, W, 3), uint8, or ``None``
-            where there is none yet.
+        columns: Headings: the original image, then fractions.
+        rows: Names of methods, and for each column images (n, H, W, 3), or ``None`` where there
+            are none yet.
         captions: A line for each of the n images.
     """
 
     columns: list[str]
-    rows: list[tuple[str, list[NDArray[np.uint8] | None]]]
+    rows: list[tuple[str, list[Pixels | None]]]
     captions: list[str]
 
-    def only(self, i: int) -> Examples:
-        """Image ``i`` alone."""
+    def select(self, i: int) -> ImagePage:
+        """Returns the page of image ``i`` alone."""
         rows = [
             (name, [None if images is None else images[i : i + 1] for images in panels])
             for name, panels in self.rows
         ]
-        return Examples(self.columns, rows, self.captions[i : i + 1])
+        return ImagePage(self.columns, rows, self.captions[i : i + 1])
 
 
-def draw_page(examples: Examples, *, text: int = 15) -> Image.Image:
-    """A block for each image, two side by side: a row for each method, a column for each fraction.
-
-    The reference, where nothing is replaced, comes first. Pixels of small images are enlarged to
-    squares. Panels of cells that have not come so far are grey.
+def example_batch(loader: Any, count: int) -> tuple[list[int], Any]:
+    """Loads the first sample of each of ``count`` equal parts of a data set.
 
     Args:
-        examples: What is shown.
-        text: Height of letters, in pixels.
+        loader: A DataLoader of a map-style data set.
+        count: The number of parts; of a smaller data set, all samples are loaded.
+
+    Returns:
+        The samples' indices, and the batch that the DataLoader makes of them.
     """
-    line = round(1.45 * text)
-    # Pillow's own font lacks é and ×; matplotlib brings DejaVu Sans.
-    letters = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts/ttf/DejaVuSans.ttf"), text)
-    names = [_fitting(name, LONGEST_NAME * text, letters) for name, _ in examples.rows]
-    left = MARGIN + round(max(map(letters.getlength, names))) + 10
-    broad, high = _panel(examples)
+    indices = first_of_equal_parts(len(loader.dataset), count)
+    return indices, loader.collate_fn([loader.dataset[i] for i in indices])
+
+
+def draw_page(page: ImagePage, *, text_size: int = 15) -> Canvas:
+    """Draws a block for each image, two side by side, with a row for each method.
+
+    The original, where nothing is replaced, is the first column. Pixels of small images are
+    enlarged to squares. Panels without an image are grey.
+
+    Args:
+        page: The images.
+        text_size: The height of letters, in pixels.
+    """
+    line, font = round(1.45 * text_size), load_font(text_size)
+    names = [fit_text(name, MAX_NAME_WIDTH * text_size, font) for name, _ in page.rows]
+    left = MARGIN + round(max(map(font.getlength, names))) + 10
+    width, height = _panel_size(page)
     block = (
-        len(examples.columns) * (broad + GAP) + GAP,  # a gap more beside the reference
-        2 * line + len(names) * (high + GAP),
+        len(page.columns) * (width + GAP) + GAP,  # a gap more beside the original
+        2 * line + len(names) * (height + GAP),
     )
-    across = min(2, len(examples.captions))
-    down = -(-len(examples.captions) // across)
-    page = Image.new(
-        "RGB",
-        (left + across * (block[0] + GROUP) - GROUP + MARGIN, down * (block[1] + GROUP) + MARGIN),
-        "white",
+    across = min(2, len(page.captions))
+    down = -(-len(page.captions) // across)
+    canvas = Canvas(
+        left + across * (block[0] + GROUP) - GROUP + MARGIN, down * (block[1] + GROUP) + MARGIN
     )
-    pen = ImageDraw.Draw(page)
-    for i, caption in enumerate(examples.captions):
+    for i, caption in enumerate(page.captions):
         x = left + (i % across) * (block[0] + GROUP)
         y = MARGIN + (i // across) * (block[1] + GROUP)
-        pen.text((x, y), caption, INK, letters)
-        lefts = [x + j * (broad + GAP) + GAP * (j > 0) for j in range(len(examples.columns))]
-        for start, heading in zip(lefts, examples.columns, strict=True):
-            heading = _fitting(heading, broad, letters)
-            pen.text((start + broad / 2, y + line), heading, GREY, letters, anchor="ma")
-        for row, (name, (_, panels)) in enumerate(zip(names, examples.rows, strict=True)):
-            top = y + 2 * line + row * (high + GAP)
+        canvas.write(caption, (x, y), font)
+        starts = [x + j * (width + GAP) + GAP * (j > 0) for j in range(len(page.columns))]
+        for start, heading in zip(starts, page.columns, strict=True):
+            heading = fit_text(heading, width, font)
+            canvas.write(heading, (start + width / 2, y + line), font, GREY, anchor="ma")
+        for row, (name, (_, panels)) in enumerate(zip(names, page.rows, strict=True)):
+            top = y + 2 * line + row * (height + GAP)
             if i % across == 0:
-                pen.text((left - 10, top + high / 2), name, INK, letters, anchor="rm")
-            for start, images in zip(lefts, panels, strict=True):
-                pen.rectangle((start - 1, top - 1, start + broad, top + high), BLANK, FRAME)
+                canvas.write(name, (left - 10, top + height / 2), font, anchor="rm")
+            for start, images in zip(starts, panels, strict=True):
+                canvas.box((start - 1, top - 1, start + width, top + height), BLANK, FRAME)
                 if images is not None and i < len(images):
-                    page.paste(_resized(images[i], (broad, high)), (start, top))
-    return page
+                    canvas.paste(_resize(images[i], (width, height)), start, top)
+    return canvas
 
 
-def png(page: Image.Image) -> bytes:
-    """The page as a PNG file."""
-    file = BytesIO()
-    page.save(file, format="png")
-    return file.getvalue()
+def _panel_size(page: ImagePage) -> tuple[int, int]:
+    """Returns the width and height of the panels, by the first image that there is."""
+    first = next(images for _, panels in page.rows for images in panels if images is not None)
+    height, width = first.shape[1:3]
+    scale = min(max(1, ceil(SIDE / max(height, width))), MAX_SIDE / max(height, width))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _panel(examples: Examples) -> tuple[int, int]:
-    """Width and height of the panels, by the first image that there is."""
-    first = next(images for _, panels in examples.rows for images in panels if images is not None)
-    high, broad = first.shape[1:3]
-    longest = max(high, broad)
-    scale = min(max(1, ceil(SIDE / longest)), LARGEST / longest)
-    return max(1, round(broad * scale)), max(1, round(high * scale))
-
-
-def _resized(image: NDArray[np.uint8], size: tuple[int, int]) -> Image.Image:
+def _resize(image: Pixels, size: tuple[int, int]) -> Pixels:
     enlarged = image.shape[1] <= size[0]
-    how = Image.Resampling.NEAREST if enlarged else Image.Resampling.BOX
-    return Image.fromarray(image).resize(size, how)
-
-
-def _fitting(text: str, width: float, letters: FreeTypeFont) -> str:
-    """As much of a text as fits, with an ellipsis for what does not."""
-    if letters.getlength(text) <= width:
-        return text
-    count = len(text) - 1
-    while count and letters.getlength(text[:count] + "…") > width:
-        count -= 1
-    return text[:count] + "…"
+    resampling = Image.Resampling.NEAREST if enlarged else Image.Resampling.BOX
+    return np.asarray(Image.fromarray(image).resize(size, resampling))

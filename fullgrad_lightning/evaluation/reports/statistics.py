@@ -1,24 +1,31 @@
-"""Means and their intervals, areas under curves, and paired differences."""
+"""Means and their intervals, areas under curves, and paired differences. Imports no torch."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit  # quantiles of Student's t; scipy.stats is slow to import
 
-BASELINE = "random"  # what methods are compared with
+Values: TypeAlias = NDArray[np.float64]
+
+BASELINE = "random"  # the method that others are compared with
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean, and how sure it is.
+    """A mean with its 95 % confidence interval.
 
     Attributes:
-        mean: Of the values.
-        deviation: Their standard deviation, with n − 1 in the denominator; ``None`` for one value.
-        half_width: Of the 95 % Student-t interval of the mean; ``None`` for one value.
+        mean: The mean of the values.
+        deviation: The values' standard deviation, with n − 1 in the denominator; ``None`` for one
+            value.
+        half_width: The half-width of the 95 % Student-t interval of the mean; ``None`` for one
+            value.
         count: n, the number of values.
     """
 
@@ -29,19 +36,19 @@ class Estimate:
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:
-    """The mean of some values with its 95 % Student-t interval.
+    """Returns the mean of values with its 95 % Student-t interval.
 
     The half-width is t(0.975; n − 1) · s / √n: 12.7 s/√2 for two seeds, 4.3 s/√3 for three.
 
     Args:
-        values: One for each seed, or sample.
+        values: One value for each seed, or sample.
 
     Returns:
         ``None`` if there is no value.
 
     Examples:
-        >>> found = estimate([0.80, 0.82])
-        >>> round(found.mean, 3), round(found.half_width, 3)
+        >>> accuracy = estimate([0.80, 0.82])
+        >>> round(accuracy.mean, 3), round(accuracy.half_width, 3)
         (0.81, 0.127)
     """
     count = len(values)
@@ -55,14 +62,25 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     return Estimate(mean, deviation, quantile * deviation / math.sqrt(count), count)
 
 
+def means(estimates: Sequence[Estimate | None]) -> Values:
+    """Returns the means of estimates, NaN for none."""
+    return np.array([np.nan if each is None else each.mean for each in estimates])
+
+
+def half_widths(estimates: Sequence[Estimate | None]) -> Values:
+    """Returns the half-widths of the intervals of estimates, NaN for none."""
+    widths = [None if each is None else each.half_width for each in estimates]
+    return np.array([np.nan if width is None else width for width in widths])
+
+
 def area(levels: Sequence[float], heights: Sequence[float]) -> float:
-    """The area under a curve by the trapezoidal rule, divided by the range of its levels.
+    """Returns the area under a curve by the trapezoidal rule, divided by the range of its levels.
 
     It is the mean height of the curve.
 
     Args:
-        levels: Ascending, at least two.
-        heights: One for each level.
+        levels: Levels, ascending, at least two.
+        heights: The curve's height at each level.
 
     Examples:
         >>> area([0.0, 0.5, 1.0], [1.0, 0.5, 0.5])
@@ -76,9 +94,9 @@ def area(levels: Sequence[float], heights: Sequence[float]) -> float:
 
 
 def difference(values: Mapping[int, float], others: Mapping[int, float]) -> Estimate | None:
-    """The mean of values − others, paired by key; ``None`` if they have no key in common.
+    """Returns the mean of values − others, paired by key; ``None`` if no key is common to both.
 
-    Pairing takes out what a seed (its initial weights, its order of samples), or an image, does to
-    both.
+    Pairing removes the effect that a seed (its initial weights, its order of samples) or an image
+    has on both.
     """
     return estimate([values[key] - others[key] for key in values if key in others])

@@ -1,35 +1,39 @@
-"""What a check of saliency methods found, as files: tables, curves, maps."""
+"""The report of the randomisation test: tables, curves, maps."""
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 from textwrap import fill
 
 from torch import Tensor
 
-from fullgrad_lightning.evaluation.reports.statistics import Estimate
-from fullgrad_lightning.evaluation.reports.tables import WIDTH, Table, as_markdown, as_text
+from fullgrad_lightning.evaluation.reports.tables import (
+    WIDTH,
+    Section,
+    Table,
+    as_csv,
+    console_page,
+    estimate_table,
+    markdown_page,
+)
 from fullgrad_lightning.evaluation.sanity.figures import draw_maps, write_curves
 from fullgrad_lightning.evaluation.sanity.results import SanityCurves
 from fullgrad_lightning.evaluation.sanity.similarity import MEASURES
 from fullgrad_lightning.utilities.files import atomic_write
-from fullgrad_lightning.visualization import save_png
 
 MEANING = (
     "Similarity of saliency maps to those of the original network, as its layers are "
     "re-initialised one after the other, from the output to the layer named. 1: the map has not "
-    "noticed. "
+    "changed. "
     "After ±: half of the 95 % Student-t interval over samples."
 )
 
 
 def write_sanity_report(curves: SanityCurves, images: Tensor, folder: Path) -> str:
-    """Writes what was found into a folder.
+    """Writes the results of the test into a folder.
 
     ================= ===========================================================================
-    file              what it is
+    file              content
     ================= ===========================================================================
     results.csv       one row per method, stage and sample: all measures
     table.md          means over samples with 95 % Student-t intervals
@@ -38,69 +42,57 @@ def write_sanity_report(curves: SanityCurves, images: Tensor, folder: Path) -> s
     ================= ===========================================================================
 
     Args:
-        curves: What ``check_randomization`` found.
+        curves: The result of ``check_randomization``.
         images: (P, 3, H, W) or more, float32 in [0, 1], as ``unnormalized`` makes them: the samples
             whose maps ``curves`` has kept, in the same order.
-        folder: Made if need be.
+        folder: The report's folder, created if necessary.
 
     Returns:
-        The text to print: the tables, and where the files are.
+        The text to print: the tables, and the path of the folder.
 
     Raises:
         ValueError: Images of another shape, or fewer than there are maps.
     """
     maps = draw_maps(curves, images)
-    atomic_write(folder / "results.csv", csv_text(curves))
-    atomic_write(folder / "table.md", markdown(curves))
+    atomic_write(folder / "results.csv", _format_csv(curves))
+    atomic_write(folder / "table.md", _format_markdown(curves))
+    atomic_write(folder / "sanity_maps.png", maps.to_png())
     write_curves(curves, folder)
-    save_png(maps, folder / "sanity_maps.png")
-    parts = [fill(MEANING, WIDTH)]
-    for measure in curves.measures:
-        parts += [f"{MEASURES[measure]}:", as_text(table(curves, measure))]
-    return "\n\n".join([*parts, f"Tables, curves and maps are in {folder}."])
+    tables = console_page([fill(MEANING, WIDTH)], _sections(curves))
+    return f"{tables}\n\nTables, curves and maps are in {folder}."
 
 
-def table(curves: SanityCurves, measure: str) -> Table:
+def make_table(curves: SanityCurves, measure: str) -> Table:
     """Means over samples: a row for each method, a column for each stage after the original."""
-    headings = [
-        f"{depth} {name}"
-        for depth, name in zip(curves.depths[1:], curves.headings[1:], strict=True)
-    ]
+    stages = zip(curves.depths[1:], curves.headings[1:], strict=True)
     rows = [
-        [method, *(_short(one) for one in curves.estimates(measure, method)[1:])]
-        for method in curves.methods_of(measure)
+        (method, curves.estimates(measure, method)[1:]) for method in curves.methods_of(measure)
     ]
-    return [["method", *headings], *rows]
+    return estimate_table([f"{depth} {name}" for depth, name in stages], rows, 2)
 
 
-def markdown(curves: SanityCurves) -> str:
+def _sections(curves: SanityCurves) -> list[Section]:
+    return [
+        Section(MEASURES[measure], "", make_table(curves, measure)) for measure in curves.measures
+    ]
+
+
+def _format_markdown(curves: SanityCurves) -> str:
     """The text of ``table.md``."""
-    samples = len(next(iter(curves.similarity["spearman"].values()))[0])
-    parts = ["# Saliency maps of a network that forgets", MEANING]
-    parts += [
-        f"{samples} samples; {len(curves.layers)} layers. Columns: how many of them are "
-        "re-initialised, and the last one of these."
-    ]
-    for measure in curves.measures:
-        parts += [f"## {MEASURES[measure]}", as_markdown(table(curves, measure))]
-    return "\n\n".join(parts) + "\n"
+    numbers = (
+        f"{curves.num_samples} samples; {len(curves.layers)} layers. Columns: the number of layers "
+        "that are re-initialised, and the last one of these."
+    )
+    title = "Randomisation test of saliency maps"
+    return markdown_page(title, [MEANING, numbers], _sections(curves))
 
 
-def csv_text(curves: SanityCurves) -> str:
+def _format_csv(curves: SanityCurves) -> str:
     """All numbers: ``method``, ``depth``, ``layer``, ``sample``, and a column for each measure."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["method", "depth", "layer", "sample", *MEASURES])
+    rows: list[list[object]] = []
     for method in curves.methods:
         by_measure = [curves.similarity[measure][method].tolist() for measure in MEASURES]
         for stage, (depth, name) in enumerate(zip(curves.depths, curves.headings, strict=True)):
             at_stage = zip(*(values[stage] for values in by_measure), strict=True)
-            writer.writerows(
-                [method, depth, name, sample, *values] for sample, values in enumerate(at_stage)
-            )
-    return text.getvalue()
-
-
-def _short(of: Estimate) -> str:
-    width = "" if of.half_width is None else f" ± {of.half_width:.2f}"
-    return f"{round(of.mean, 2) + 0.0:.2f}{width}"  # zero without a sign
+            rows += [[method, depth, name, i, *values] for i, values in enumerate(at_stage)]
+    return as_csv(["method", "depth", "layer", "sample", *MEASURES], rows)

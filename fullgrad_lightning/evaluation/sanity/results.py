@@ -1,4 +1,4 @@
-"""What a check of saliency methods found: how alike maps stay as the network forgets."""
+"""Results of the randomisation test: similarity to the original maps at each stage."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class SanityCurves:
     S stages, the original network first; N samples; P ≤ N samples whose maps are kept.
 
     Attributes:
-        layers: All layers of the network, the one next to the output first.
-        depths: How many of them are re-initialised at each stage, S numbers, 0 first.
-        similarity: By key of ``similarities`` and name of the method: (S, N), float64, on the CPU.
-        maps: By name of the method: (S, P, 1, H, W), on the CPU.
+        layers: The names of all layers of the network, the one next to the output first.
+        depths: The number of layers that are re-initialised at each stage, S numbers, 0 first.
+        similarity: Key of ``similarities`` -> name of the method -> (S, N), float64, on the CPU.
+        maps: Name of the method -> (S, P, 1, H, W), on the CPU.
     """
 
     layers: tuple[str, ...]
@@ -32,14 +32,19 @@ class SanityCurves:
 
     @property
     def methods(self) -> tuple[str, ...]:
-        """Their names, in the order in which they were given."""
+        """The names of the methods, in their original order."""
         return tuple(self.maps)
 
     @property
-    def headings(self) -> tuple[str, ...]:
-        """Names of the stages: of the last layer that was re-initialised, next to the input.
+    def num_samples(self) -> int:
+        """N."""
+        return len(next(iter(self.similarity["spearman"].values()))[0])
 
-        What the names of all layers begin with, such as the ``network.`` of an
+    @property
+    def headings(self) -> tuple[str, ...]:
+        """Names of the stages: the last layer that was re-initialised, next to the input.
+
+        The common beginning of the names of all layers, such as the ``network.`` of an
         ``ImageClassifier``, is left out.
         """
         paths = [name.split(".") for name in self.layers]
@@ -50,14 +55,14 @@ class SanityCurves:
 
     @property
     def measures(self) -> tuple[str, ...]:
-        """The keys of ``similarity`` that tell something: see ``methods_of``."""
+        """The keys of ``similarity`` that hold information: see ``methods_of``."""
         return tuple(measure for measure in self.similarity if self.methods_of(measure))
 
     def methods_of(self, measure: str) -> tuple[str, ...]:
-        """The methods that a measure tells something of.
+        """Returns the methods of which a measure holds information.
 
-        All, but of ``spearman_abs`` those alone whose maps have negative values: for the others it
-        is ``spearman``.
+        These are all methods, except that ``spearman_abs`` equals ``spearman`` for methods whose
+        maps have no negative values.
         """
         if measure != "spearman_abs":
             return self.methods
@@ -65,6 +70,6 @@ class SanityCurves:
         return tuple(name for name in self.methods if not signed[name].equal(unsigned[name]))
 
     def estimates(self, measure: str, method: str) -> list[Estimate]:
-        """The mean over samples at each stage, with its 95 % interval."""
-        found = [estimate(stage.tolist()) for stage in self.similarity[measure][method]]
-        return [one for one in found if one is not None]
+        """Returns the mean over samples at each stage, with its 95 % interval."""
+        estimates = [estimate(stage.tolist()) for stage in self.similarity[measure][method]]
+        return [each for each in estimates if each is not None]

@@ -15,9 +15,16 @@ from matplotlib.colors import same_color
 
 from fullgrad_lightning.evaluation.perturbation.report import write_report
 from fullgrad_lightning.evaluation.perturbation.report.figures import draw
-from fullgrad_lightning.evaluation.perturbation.report.results import Curves, Results
-from fullgrad_lightning.evaluation.perturbation.report.tables import console, csv_text, markdown
-from fullgrad_lightning.evaluation.reports.curve_style import COLOURS
+from fullgrad_lightning.evaluation.perturbation.report.results import (
+    PerturbationResults,
+    ScoreCurves,
+)
+from fullgrad_lightning.evaluation.perturbation.report.tables import (
+    format_console,
+    format_csv,
+    format_markdown,
+)
+from fullgrad_lightning.evaluation.reports.figures import COLOURS
 
 
 def changes(*rows: list[float]) -> dict[str, np.ndarray]:
@@ -26,16 +33,16 @@ def changes(*rows: list[float]) -> dict[str, np.ndarray]:
     return {"output": least[:, :1], "least_salient": least, "most_salient": 2 * least}
 
 
-def results(methods: int = 2) -> Results:
-    curves = Curves((0.1, 0.5))
+def results(methods: int = 2) -> PerturbationResults:
+    curves = ScoreCurves((0.1, 0.5))
     curves.by_method["fullgrad"] = changes([0.1, 0.2], [0.3, 0.4], [np.nan, np.nan])
     curves.by_method["random"] = changes([0.5, 0.5], [0.5, 0.7], [0.5, 0.6])
-    return Results(3, methods, "black", {"perturbation": curves})
+    return PerturbationResults(3, methods, "black", {"perturbation": curves})
 
 
 def test_means_areas_and_intervals_by_hand() -> None:
     curves = results().scores["perturbation"]
-    first, second = curves.at("fullgrad", "least_salient")
+    first, second = curves.estimates("fullgrad", "least_salient")
     assert first is not None and second is not None
     assert (first.count, first.mean, second.mean) == (2, pytest.approx(0.2), pytest.approx(0.3))
     assert first.deviation == pytest.approx(0.02**0.5)
@@ -51,13 +58,15 @@ def test_means_areas_and_intervals_by_hand() -> None:
 
 
 def test_tables() -> None:
-    text = markdown(results())
+    text = format_markdown(results())
     assert "| fullgrad | 0.200 ± 1.271 | 0.300 ± 1.271 | 0.220" in text
     assert text.startswith("# Pixels replaced, 3 images") and "methods done" not in text
-    assert "1 of 3 methods done" not in text and "2 of 3 methods done" in markdown(results(3))
-    told = console(results())
-    assert told.index("least salient pixels first") < told.index("most salient pixels first")
-    rows = list(csv.DictReader(io.StringIO(csv_text(results()))))
+    assert "1 of 3 methods done" not in text and "2 of 3 methods done" in format_markdown(
+        results(3)
+    )
+    text = format_console(results())
+    assert text.index("least salient pixels first") < text.index("most salient pixels first")
+    rows = list(csv.DictReader(io.StringIO(format_csv(results()))))
     (row,) = (
         row for row in rows
         if (row["curve"], row["method"], row["fraction"]) == ("most_salient", "random", "0.5")
@@ -79,18 +88,18 @@ def test_the_figure_shows_means_and_bands() -> None:
         assert len(axes.collections) == 2
     assert left.get_ylim() == right.get_ylim(), "to be compared"
     assert left.get_ylim()[0] == 0 and left.get_ylim()[1] > 1.2, "nothing is cut off"
-    assert {text.get_text() for text in right.texts} == {"fullgrad", "random"}
+    assert {text.get_text() for text in right.texts} == {"FullGrad", "Random"}
 
 
 def test_curves_that_meet_are_named_in_a_legend() -> None:
-    curves = Curves((0.0, 0.5, 1.0))
+    curves = ScoreCurves((0.0, 0.5, 1.0))
     for method, middle in (("fullgrad", 0.3), ("random", 0.1)):
         inserted = np.array([[0.0, middle, 0.6], [0.0, middle, 0.8]])
         curves.by_method[method] = {"insertion": inserted, "deletion": inserted[:, ::-1]}
     left, right = draw("insertion_deletion", curves).axes
     legend = left.get_legend()
     assert legend is not None and not right.texts
-    assert [text.get_text() for text in legend.get_texts()] == ["fullgrad", "random"]
+    assert [text.get_text() for text in legend.get_texts()] == ["FullGrad", "Random"]
 
 
 def test_files_also_half_way(tmp_path: Path) -> None:

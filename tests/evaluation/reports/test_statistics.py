@@ -14,22 +14,22 @@ from fullgrad_lightning.evaluation.reports.statistics import area, difference, e
 @pytest.mark.parametrize("count", [2, 3, 5, 20])
 def test_mean_deviation_and_interval(count: int) -> None:
     values = np.random.default_rng(count).uniform(0.5, 0.9, count).tolist()
-    found = estimate(values)
+    result = estimate(values)
     low, high = stats.t.interval(
         0.95, count - 1, loc=np.mean(values), scale=stats.sem(values, ddof=1)
     )
-    assert found is not None and found.deviation is not None and found.half_width is not None
-    assert found.count == count
-    assert found.mean == pytest.approx(statistics.mean(values), rel=1e-12)
-    assert found.deviation == pytest.approx(statistics.stdev(values), rel=1e-12)
-    assert found.mean - found.half_width == pytest.approx(low, rel=1e-9)
-    assert found.mean + found.half_width == pytest.approx(high, rel=1e-9)
+    assert result is not None and result.deviation is not None and result.half_width is not None
+    assert result.count == count
+    assert result.mean == pytest.approx(statistics.mean(values), rel=1e-12)
+    assert result.deviation == pytest.approx(statistics.stdev(values), rel=1e-12)
+    assert result.mean - result.half_width == pytest.approx(low, rel=1e-9)
+    assert result.mean + result.half_width == pytest.approx(high, rel=1e-9)
 
 
 def test_interval_of_three_by_hand() -> None:
-    found = estimate([0.80, 0.82, 0.84])  # s = 0.02; t(0.975; 2) = 4.302653 in printed tables
-    assert found is not None and found.half_width is not None
-    assert found.half_width == pytest.approx(4.302653 * 0.02 / 3**0.5, rel=1e-6)
+    result = estimate([0.80, 0.82, 0.84])  # s = 0.02; t(0.975; 2) = 4.302653 in printed tables
+    assert result is not None and result.half_width is not None
+    assert result.half_width == pytest.approx(4.302653 * 0.02 / 3**0.5, rel=1e-6)
 
 
 def test_one_seed_has_no_interval_and_none_no_mean() -> None:
@@ -40,8 +40,8 @@ def test_one_seed_has_no_interval_and_none_no_mean() -> None:
 
 
 def test_equal_seeds_have_an_interval_of_width_zero() -> None:
-    found = estimate([0.7, 0.7])
-    assert found is not None and found.half_width == 0
+    result = estimate([0.7, 0.7])
+    assert result is not None and result.half_width == 0
 
 
 def test_area_of_uneven_levels() -> None:
@@ -52,10 +52,10 @@ def test_area_of_uneven_levels() -> None:
 
 
 def test_differences_are_paired_by_seed() -> None:
-    found = difference({0: 0.5, 1: 0.7, 2: 0.9}, {1: 0.6, 2: 0.85, 3: 0.1})
+    result = difference({0: 0.5, 1: 0.7, 2: 0.9}, {1: 0.6, 2: 0.85, 3: 0.1})
     expected = stats.ttest_rel([0.7, 0.9], [0.6, 0.85]).confidence_interval(0.95)
-    assert found is not None and found.half_width is not None
-    assert found.count == 2 and found.mean == pytest.approx(0.075)
-    assert found.mean - found.half_width == pytest.approx(expected.low)
-    assert found.mean + found.half_width == pytest.approx(expected.high)
+    assert result is not None and result.half_width is not None
+    assert result.count == 2 and result.mean == pytest.approx(0.075)
+    assert result.mean - result.half_width == pytest.approx(expected.low)
+    assert result.mean + result.half_width == pytest.approx(expected.high)
     assert difference({0: 0.5}, {1: 0.5}) is None

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from scipy import stats
 
-from fullgrad_lightning.evaluation.sanity.report import table, write_sanity_report
+from fullgrad_lightning.evaluation.sanity.report import make_table, write_sanity_report
 from fullgrad_lightning.evaluation.sanity.results import SanityCurves
 
 PICTURES = torch.rand(2, 3, 32, 48, generator=torch.Generator().manual_seed(0))
@@ -35,8 +35,8 @@ def curves(samples: int = 5, kept: int = 2) -> SanityCurves:
 
 
 def test_files(tmp_path: Path) -> None:
-    folder, found = tmp_path / "new" / "report", curves()
-    text = write_sanity_report(found, PICTURES, folder)
+    folder, results = tmp_path / "new" / "report", curves()
+    text = write_sanity_report(results, PICTURES, folder)
     assert {path.name for path in folder.iterdir()} == {
         "results.csv", "table.md", "sanity.png", "sanity.svg", "sanity_maps.png",
     }  # fmt: skip
@@ -44,10 +44,10 @@ def test_files(tmp_path: Path) -> None:
     rows = list(csv.DictReader((folder / "results.csv").read_text().splitlines()))
     assert len(rows) == 2 * 3 * 5
     for row in rows:
-        stage = found.depths.index(int(row["depth"]))
-        assert row["layer"] == found.headings[stage]
+        stage = results.depths.index(int(row["depth"]))
+        assert row["layer"] == results.headings[stage]
         for measure in ("spearman", "spearman_abs", "ssim"):
-            value = found.similarity[measure][row["method"]][stage, int(row["sample"])]
+            value = results.similarity[measure][row["method"]][stage, int(row["sample"])]
             assert float(row[measure]) == value.item()
     markdown = (folder / "table.md").read_text()
     assert "5 samples; 3 layers" in markdown and "one\\|more" in markdown
@@ -60,11 +60,11 @@ def test_files(tmp_path: Path) -> None:
 
 
 def test_means_and_intervals(tmp_path: Path) -> None:
-    found = curves()
-    values = found.similarity["ssim"]["fullgrad"][1].numpy()
+    results = curves()
+    values = results.similarity["ssim"]["fullgrad"][1].numpy()
     low, high = stats.t.interval(0.95, 4, values.mean(), stats.sem(values))
     half = (high - low) / 2
-    assert table(found, "ssim")[1][1] == f"{values.mean():.2f} ± {half:.2f}"
+    assert make_table(results, "ssim")[1][1] == f"{values.mean():.2f} ± {half:.2f}"
 
 
 def test_what_all_names_begin_with_is_left_out() -> None:
@@ -77,18 +77,18 @@ def test_what_all_names_begin_with_is_left_out() -> None:
 
 
 def test_one_sample_has_no_interval(tmp_path: Path) -> None:
-    found = curves(samples=1, kept=1)
-    assert write_sanity_report(found, PICTURES[:1], tmp_path)
-    assert "±" not in table(found, "spearman")[1][1]
+    results = curves(samples=1, kept=1)
+    assert write_sanity_report(results, PICTURES[:1], tmp_path)
+    assert "±" not in make_table(results, "spearman")[1][1]
 
 
 def test_negative_maps_get_their_own_table(tmp_path: Path) -> None:
-    found = curves()
-    found.similarity["spearman_abs"]["fullgrad"] = torch.full((3, 5), -1e-9, dtype=torch.float64)
-    assert "absolute values" in write_sanity_report(found, PICTURES, tmp_path)
-    _, *rows = table(found, "spearman_abs")
+    results = curves()
+    results.similarity["spearman_abs"]["fullgrad"] = torch.full((3, 5), -1e-9, dtype=torch.float64)
+    assert "absolute values" in write_sanity_report(results, PICTURES, tmp_path)
+    _, *rows = make_table(results, "spearman_abs")
     assert rows == [["fullgrad", "0.00 ± 0.00", "0.00 ± 0.00"]]
-    assert len(table(found, "spearman")) == 3
+    assert len(make_table(results, "spearman")) == 3
 
 
 def test_of_many_stages_some_are_drawn(tmp_path: Path) -> None:

@@ -1,23 +1,19 @@
-"""The scores of all methods, and what they average to.
+"""The scores of all methods, and their means.
 
 Shapes: n samples, F levels (shares of the pixels).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fullgrad_lightning.evaluation.reports.statistics import Estimate, estimate
-
-Values = NDArray[np.float64]
+from fullgrad_lightning.evaluation.reports.statistics import Estimate, Values, estimate
 
 
 @dataclass(frozen=True)
-class Curves:
+class ScoreCurves:
     """One score of all methods that are done.
 
     Args:
@@ -30,25 +26,25 @@ class Curves:
 
     @property
     def methods(self) -> list[str]:
-        """Their names."""
+        """The names of the methods."""
         return list(self.by_method)
 
     def values(self, method: str, curve: str) -> Values:
-        """(m, F): the samples of which it is known; no relative change exists where f(x) is 0."""
-        found = self.by_method[method][curve]
-        return found[~np.isnan(found).any(1)]
+        """Returns (m, F), without samples that have NaN: where f(x) is 0, no relative change is."""
+        values = self.by_method[method][curve]
+        return values[~np.isnan(values).any(1)]
 
-    def at(self, method: str, curve: str) -> list[Estimate | None]:
-        """The mean over samples at each level."""
+    def estimates(self, method: str, curve: str) -> list[Estimate | None]:
+        """Returns the mean over samples at each level."""
         return [estimate(column.tolist()) for column in self.values(method, curve).T]
 
     def area(self, method: str, curve: str, *, start: float | None = None) -> Estimate | None:
-        """The mean over samples of the area under the curve, divided by the range of its levels.
+        """Returns the mean over samples of the area under the curve, divided by its range.
 
         Args:
-            method: Its name.
-            curve: Its name.
-            start: The curve's value at level 0, where that is no level of its own.
+            method: The method's name.
+            curve: The curve's name.
+            start: The curve's value at level 0, if that is not one of its levels.
         """
         levels, values = np.array(self.levels), self.values(method, curve)
         if start is not None:
@@ -58,39 +54,28 @@ class Curves:
         return estimate(areas.tolist())
 
     def difference(self, method: str, curve: str, other: str) -> Estimate | None:
-        """The mean over samples and levels of one curve minus another."""
+        """Returns the mean over samples and levels of one curve minus another."""
         difference = self.values(method, curve) - self.values(method, other)
         return estimate(difference.mean(1).tolist())
 
 
 @dataclass
-class Results:
-    """What a benchmark knows so far.
+class PerturbationResults:
+    """The results of a benchmark so far.
 
     Args:
         samples: n.
-        methods: How many there will be.
-        fill: What takes a pixel's place in pixel perturbation.
+        methods: The number of methods that are evaluated in the end.
+        fill: The rule for the new values of pixels in pixel perturbation.
         scores: Name of the score -> its curves.
     """
 
     samples: int
     methods: int
     fill: str
-    scores: dict[str, Curves] = field(default_factory=dict)
+    scores: dict[str, ScoreCurves] = field(default_factory=dict)
 
     @property
     def done(self) -> int:
-        """How many methods have all scores."""
+        """The number of methods that have all scores."""
         return min((len(curves.by_method) for curves in self.scores.values()), default=0)
-
-
-def means(found: Sequence[Estimate | None]) -> Values:
-    """Means, NaN for none."""
-    return np.array([np.nan if one is None else one.mean for one in found])
-
-
-def half_widths(found: Sequence[Estimate | None]) -> Values:
-    """Half-widths of intervals, NaN for none."""
-    widths = [None if one is None else one.half_width for one in found]
-    return np.array([np.nan if width is None else width for width in widths])

@@ -2,112 +2,97 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from typing import NamedTuple
+from dataclasses import astuple
 
-from fullgrad_lightning.evaluation.perturbation.report.results import Curves, Results
-from fullgrad_lightning.evaluation.reports.statistics import Estimate
-from fullgrad_lightning.evaluation.reports.tables import Table, as_markdown, as_text, percent
+from fullgrad_lightning.evaluation.perturbation.report.results import (
+    PerturbationResults,
+    ScoreCurves,
+)
+from fullgrad_lightning.evaluation.reports.tables import (
+    Section,
+    as_csv,
+    console_page,
+    estimate_table,
+    markdown_page,
+    percent,
+)
 
-INTERVAL = "After ±: half of the 95 % Student-t interval of the mean over images."
-
-
-class Section(NamedTuple):
-    """A table, and what it shows.
-
-    Args:
-        title: What is in it.
-        meaning: How to read it.
-        table: Its cells.
-    """
-
-    title: str
-    meaning: str
-    table: Table
+DIGITS = 3
 
 
-def sections(results: Results) -> list[Section]:
-    """The tables of all scores that were asked for."""
-    makers = {"perturbation": _perturbation, "insertion_deletion": _insertion, "road": _road}
-    found = []
-    for name, curves in results.scores.items():
-        if curves.by_method:
-            found += makers[name](curves, results)
-    return found
+def format_console(results: PerturbationResults) -> str:
+    """Formats the tables for a terminal."""
+    return console_page([_introduce(results)], _sections(results))
 
 
-def console(results: Results) -> str:
-    """The tables for a terminal."""
-    blocks = [
-        f"{title}\n{meaning}\n\n{as_text(table)}" for title, meaning, table in sections(results)
-    ]
-    return "\n\n".join([*blocks, INTERVAL])
+def format_markdown(results: PerturbationResults) -> str:
+    """Formats the text of ``table.md``."""
+    title = f"Pixels replaced, {results.samples} images"
+    return markdown_page(title, [_introduce(results)], _sections(results))
 
 
-def markdown(results: Results) -> str:
-    """The text of ``table.md``."""
-    blocks = [
-        f"## {title}\n\n{meaning}\n\n{as_markdown(table)}"
-        for title, meaning, table in sections(results)
-    ]
-    head = f"# Pixels replaced, {results.samples} images\n\n{progress(results)}{INTERVAL}"
-    return "\n\n".join([head, *blocks]) + "\n"
-
-
-def progress(results: Results) -> str:
-    """How much is missing; nothing if all is there."""
-    if results.done == results.methods:
-        return ""
-    return f"{results.done} of {results.methods} methods done. "
-
-
-def csv_text(results: Results) -> str:
-    """A row for each score, curve, method and fraction: mean, std (n − 1), half-width, n."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ["score", "curve", "method", "fraction", "mean", "std", "half_width_95", "images"]
-    )
+def format_csv(results: PerturbationResults) -> str:
+    """Formats a row for each score, curve, method, fraction: mean, std (n − 1), half-width, n."""
+    rows: list[list[object]] = []
     for score, curves in results.scores.items():
-        for method, named in curves.by_method.items():
-            for curve in named:
-                found = curves.at(method, curve)
-                levels = curves.levels if len(found) == len(curves.levels) else ("",)
-                for level, one in zip(levels, found, strict=True):
-                    numbers = [] if one is None else [
-                        one.mean, one.deviation, one.half_width, one.count
-                    ]  # fmt: skip
-                    writer.writerow([score, curve, method, level, *numbers])
-    return text.getvalue()
+        for method, curve in ((m, c) for m, named in curves.by_method.items() for c in named):
+            estimates = curves.estimates(method, curve)
+            levels = curves.levels if len(estimates) == len(curves.levels) else ("",)
+            for level, each in zip(levels, estimates, strict=True):
+                numbers = astuple(each) if each else ()
+                rows.append([score, curve, method, level, *numbers])
+    headings = ["score", "curve", "method", "fraction", "mean", "std", "half_width_95", "images"]
+    return as_csv(headings, rows)
 
 
-def _perturbation(curves: Curves, results: Results) -> list[Section]:
+def _introduce(results: PerturbationResults) -> str:
+    """The notation, after the number of methods that are done, unless all are."""
+    notation = "After ±: half of the 95 % Student-t interval of the mean over images."
+    if results.done == results.methods:
+        return notation
+    return f"{results.done} of {results.methods} methods done. {notation}"
+
+
+def _sections(results: PerturbationResults) -> list[Section]:
+    """The tables of all scores that have been computed for a method."""
+    makers = {
+        "perturbation": _pixel_perturbation,
+        "insertion_deletion": _insertion_deletion,
+        "road": _road,
+    }
+    return [
+        section
+        for score, curves in results.scores.items()
+        if curves.by_method
+        for section in makers[score](curves, results)
+    ]
+
+
+def _pixel_perturbation(curves: ScoreCurves, results: PerturbationResults) -> list[Section]:
     """Both orders, as in Figure 2a."""
-    found = []
+    sections = []
     for curve, better in (("least_salient", "lower"), ("most_salient", "higher")):
-        headings = ["method", *map(percent, curves.levels), "AUC"]
-        rows = []
-        for method in curves.methods:
-            numbers = [*curves.at(method, curve), curves.area(method, curve, start=0.0)]
-            rows.append([method, *(_short(one) for one in numbers)])
+        rows = [
+            (name, [*curves.estimates(name, curve), curves.area(name, curve, start=0.0)])
+            for name in curves.methods
+        ]
         words = curve.replace("_", " ")
-        found.append(
+        sections.append(
             Section(
                 f"Pixel perturbation, {words} pixels first",
-                f"|f(x′) − f(x)| / |f(x)| of the logit when so many of the {words} pixels are "
-                f"replaced ({results.fill.replace('_', ' ')}); {better} is better. AUC: the mean "
-                f"height of the curve from 0 to {percent(curves.levels[-1])}.",
-                [headings, *rows],
+                f"|f(x′) − f(x)| / |f(x)| of the logit when that share of the {words} pixels "
+                f"is replaced ({results.fill.replace('_', ' ')}); {better} is better. AUC: the "
+                f"mean height of the curve from 0 to {percent(curves.levels[-1])}.",
+                estimate_table([*map(percent, curves.levels), "AUC"], rows, DIGITS),
             )
         )
-    return found
+    return sections
 
 
-def _insertion(curves: Curves, results: Results) -> list[Section]:
+def _insertion_deletion(curves: ScoreCurves, results: PerturbationResults) -> list[Section]:
     rows = [
-        [method, *(_short(curves.area(method, curve)) for curve in ("insertion", "deletion"))]
-        for method in curves.methods
+        (name, [curves.area(name, curve) for curve in ("insertion", "deletion")])
+        for name in curves.methods
     ]
     return [
         Section(
@@ -115,30 +100,20 @@ def _insertion(curves: Curves, results: Results) -> list[Section]:
             "Areas under the probability of the class while the most salient pixels are added to "
             "a blurred image (insertion, higher is better), or replaced by black (deletion, lower "
             f"is better); {len(curves.levels) - 1} steps.",
-            [["method", "insertion AUC", "deletion AUC"], *rows],
+            estimate_table(["insertion AUC", "deletion AUC"], rows, DIGITS),
         )
     ]
 
 
-def _road(curves: Curves, results: Results) -> list[Section]:
+def _road(curves: ScoreCurves, results: PerturbationResults) -> list[Section]:
     pairs = [("least_correct", "most_correct"), ("least_probability", "most_probability")]
-    rows = [
-        [method, *(_short(curves.difference(method, a, b)) for a, b in pairs)]
-        for method in curves.methods
-    ]
-    shares = ", ".join(map(percent, curves.levels))
+    rows = [(name, [curves.difference(name, *pair) for pair in pairs]) for name in curves.methods]
     return [
         Section(
             "ROAD",
             "With the least salient pixels imputed minus with the most salient ones, averaged over "
-            f"{shares}: how often the class is still the top one, and its probability. Higher is "
-            "better; 0 is what an order that tells nothing reaches.",
-            [["method", "accuracy", "probability"], *rows],
+            f"{', '.join(map(percent, curves.levels))}: how often the class is still the top one, "
+            "and its probability. Higher is better; an order without information has 0.",
+            estimate_table(["accuracy", "probability"], rows, DIGITS),
         )
     ]
-
-
-def _short(of: Estimate | None) -> str:
-    if of is None:
-        return ""
-    return f"{of.mean:.3f}" + ("" if of.half_width is None else f" ± {of.half_width:.3f}")

@@ -1,21 +1,24 @@
-"""The report of a grid, drawn from its ledger at any time, also half-way; imports no torch."""
+"""The report of a grid, written from its folder at any time; imports no torch."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
 
-from fullgrad_lightning.evaluation.reports.image_page import draw_page, png
+from fullgrad_lightning.evaluation.reports.image_page import draw_page
 from fullgrad_lightning.evaluation.roar.grid_state import GridState
 from fullgrad_lightning.evaluation.roar.jobs import REPORT
-from fullgrad_lightning.evaluation.roar.report.csv_rows import csv_text
-from fullgrad_lightning.evaluation.roar.report.example_reader import gathered
+from fullgrad_lightning.evaluation.roar.report.example_reader import read_examples
 from fullgrad_lightning.evaluation.roar.report.figures import small_png, write_curves
-from fullgrad_lightning.evaluation.roar.report.progress import progress, timing
-from fullgrad_lightning.evaluation.roar.report.results import Results
-from fullgrad_lightning.evaluation.roar.report.tables import console, markdown
+from fullgrad_lightning.evaluation.roar.report.progress import format_progress, format_timing
+from fullgrad_lightning.evaluation.roar.report.results import GridResults
+from fullgrad_lightning.evaluation.roar.report.tables import (
+    format_console,
+    format_csv,
+    format_markdown,
+)
 from fullgrad_lightning.evaluation.roar.report.tensorboard_export import (
-    MOST_RUNS,
+    MAX_SELECTED_RUNS,
     PICTURES,
     export_tensorboard,
 )
@@ -24,15 +27,15 @@ from fullgrad_lightning.utilities.locks import folder_lock
 
 __all__ = ["write_report"]
 
-BOARD_TEXT = 20  # pixels: TensorBoard shows pictures at half their size
+TENSORBOARD_TEXT_SIZE = 20  # pixels: TensorBoard shows pictures at half their size
 WAIT = 60.0  # seconds, for another process that writes the same report
 
 
-def write_report(ledger: GridState) -> str:
-    """Writes the report of a grid into its folder ``report/``, anew each time.
+def write_report(grid: GridState) -> str:
+    """Writes the report of a grid into its folder ``report/``, in place of an earlier one.
 
     ===================== ========================================================================
-    file                  what it is
+    file                  content
     ===================== ========================================================================
     results.csv           one row per cell: labels, accuracy, loss, seconds, state, folder
     table.md              mean, standard deviation, 95 % Student-t interval over seeds, area under
@@ -42,45 +45,50 @@ def write_report(ledger: GridState) -> str:
     tensorboard/          the same for TensorBoard, and HParams
     ===================== ========================================================================
 
-    What is not done yet is left blank, and told in the text.
+    Results of cells that are not done are left blank; the text has their number.
 
     Args:
-        ledger: Of the grid.
+        grid: The grid.
 
     Returns:
-        The text to print: how far the grid is, the tables, where the files are.
+        The text to print: the progress, the tables, the paths of the files.
 
     Raises:
         FolderInUse: Another process has been writing this report for a minute.
     """
-    folder = ledger.folder / REPORT
+    folder = grid.folder / REPORT
     with folder_lock(folder, wait=WAIT):
-        results = Results(ledger.cells())
-        atomic_write(folder / "results.csv", csv_text(results))
-        atomic_write(folder / "table.md", markdown(results))
+        results = GridResults(grid.cells())
+        atomic_write(folder / "results.csv", format_csv(results))
+        atomic_write(folder / "table.md", format_markdown(results))
         write_curves(results, folder)
         pictures = {"roar/accuracy": small_png(results)}
         page = folder / "masked_images.png"
-        if (examples := gathered(results)) is None:
+        if (examples := read_examples(results)) is None:
             page.unlink(missing_ok=True)
         else:
-            atomic_write(page, png(draw_page(examples)))
+            atomic_write(page, draw_page(examples).to_png())
             for i in range(len(examples.captions)):
-                one = draw_page(examples.only(i), text=BOARD_TEXT)
-                pictures[f"roar/masked_images/{i}"] = png(one)
+                image = draw_page(examples.select(i), text_size=TENSORBOARD_TEXT_SIZE)
+                pictures[f"roar/masked_images/{i}"] = image.to_png()
         export_tensorboard(results, pictures, folder / "tensorboard")
-    parts = [progress(results), console(results), timing(results), _where(folder, results)]
+    parts = [
+        format_progress(results),
+        format_console(results),
+        format_timing(results),
+        _format_paths(folder, results),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
-def _where(folder: Path, results: Results) -> str:
-    """Where the files are, and how to see them in a browser."""
+def _format_paths(folder: Path, results: GridResults) -> str:
+    """The paths of the files, and the command that shows them in a browser."""
     lines = [
         f"Tables, curves and masked images are in {folder}. In a browser:",
         f"  tensorboard --logdir {shlex.quote(str(folder / 'tensorboard'))}",
     ]
-    if sum(cell.result is not None for cell in results.cells) >= MOST_RUNS:
+    if results.num_done >= MAX_SELECTED_RUNS:
         lines.append(
-            f'To see the pictures, tick the run "{PICTURES}": of so many, none is ticked at first.'
+            f'To see the pictures, tick the run "{PICTURES}": if there are many, none is at first.'
         )
     return "\n".join(lines)

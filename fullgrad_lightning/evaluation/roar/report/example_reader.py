@@ -1,51 +1,42 @@
-"""``examples.npz`` of the cells: the same few test images as each of their networks sees them."""
+"""``examples.npz`` of the cells: the same few test images as the input of each network."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fullgrad_lightning.evaluation.reports.image_page import Examples
+from fullgrad_lightning.evaluation.reports.image_page import ImagePage
 from fullgrad_lightning.evaluation.reports.tables import percent
 from fullgrad_lightning.evaluation.roar.grid_state import CellState
 from fullgrad_lightning.evaluation.roar.jobs import EXAMPLES
-from fullgrad_lightning.evaluation.roar.report.results import Results
+from fullgrad_lightning.evaluation.roar.report.results import GridResults
+from fullgrad_lightning.visualization.canvas import Pixels
 
 
-def gathered(results: Results) -> Examples | None:
-    """The examples of each method, of its first seed that has some; ``None`` without any."""
+def read_examples(results: GridResults) -> ImagePage | None:
+    """Reads the examples of each method's first seed that has some; ``None`` without any."""
     fractions = results.fractions(*results.methods)
     captions: list[str] = []
     rows = []
     for method in results.methods:
-        files = [_first(results.references(method))]
-        files += [_first(results.at(method, fraction)) for fraction in fractions]
-        panels = [None if file is None else file.images for file in files]
-        rows.append((results.title(method), panels))
-        captions = captions or next((file.captions for file in files if file), [])
+        cells = [results.references(method)]
+        cells += [results.at(method, fraction) for fraction in fractions]
+        contents = [_read_first(seeds) for seeds in cells]
+        rows.append((results.heading(method), [images for images, _ in contents]))
+        captions = captions or next((lines for _, lines in contents if lines), [])
     if not captions:
         return None
-    return Examples(["reference", *map(percent, fractions)], rows, captions)
+    return ImagePage(["reference", *map(percent, fractions)], rows, captions)
 
 
-@dataclass(frozen=True)
-class _File:
-    images: NDArray[np.uint8]
-    captions: list[str]
-
-
-def _first(cells: Sequence[CellState]) -> _File | None:
-    """The file of the first cell that has one."""
+def _read_first(cells: Sequence[CellState]) -> tuple[Pixels | None, list[str]]:
+    """Reads images and captions of the first cell that has the file."""
     for cell in cells:
         path = cell.folder / EXAMPLES
         if path.exists():
             with np.load(path, allow_pickle=False) as file:
                 numbered = [f"class {label}" for label in file["labels"]]
-                classes = file.get("names", numbered)
-                labelled = zip(file["indices"], classes, strict=True)
-                captions = [f"test image {index}, {name}" for index, name in labelled]
-                return _File(file["images"], captions)
-    return None
+                named = zip(file["indices"], file.get("names", numbered), strict=True)
+                return file["images"], [f"test image {index}, {name}" for index, name in named]
+    return None, []

@@ -1,128 +1,154 @@
-"""The table of a grid, for Markdown (``table.md``) and for a terminal. Accuracies are in %."""
+"""Tables of a grid: ``table.md`` and a terminal's, accuracies in %, and ``results.csv``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from fullgrad_lightning.evaluation.reports.statistics import BASELINE, Estimate, estimate
-from fullgrad_lightning.evaluation.reports.tables import Table, as_markdown, as_text, percent
-from fullgrad_lightning.evaluation.roar.report.progress import progress
-from fullgrad_lightning.evaluation.roar.report.results import Results
-from fullgrad_lightning.evaluation.roar.report.seed_statistics import (
-    accuracy,
-    accuracy_difference,
-    area_difference,
-    mean_area,
+from fullgrad_lightning.evaluation.reports.statistics import BASELINE, Estimate
+from fullgrad_lightning.evaluation.reports.tables import (
+    Section,
+    Table,
+    as_csv,
+    console_page,
+    estimate_table,
+    format_estimate,
+    markdown_page,
+    percent,
 )
+from fullgrad_lightning.evaluation.roar.grid_state import CellState
+from fullgrad_lightning.evaluation.roar.report.progress import format_progress
+from fullgrad_lightning.evaluation.roar.report.results import GridResults
+
+MASKING = ("order", "remove", "fill", "mask_only")
+COLUMNS = (
+    "method", "fraction", "seed", *MASKING, "state", "test_accuracy", "test_loss", "epochs",
+    "seconds_total", "seconds_training", "seconds_outside", "folder",
+)  # fmt: skip
 
 
-def accuracy_table(results: Results) -> Table:
+def format_markdown(results: GridResults) -> str:
+    """Formats the text of ``table.md``."""
+    title = "ROAR: test accuracy after retraining, in %"
+    paragraphs = [format_progress(results), _explain(results), _format_reference(results)]
+    details = Section("All numbers", "", _detail_table(results))
+    return markdown_page(title, paragraphs, [*_sections(results), details])
+
+
+def format_console(results: GridResults) -> str:
+    """Formats the same for a terminal of 100 columns, without the details."""
+    better = _better_direction(results)
+    meaning = f"Test accuracy after retraining, in %: the {better}, the better the method."
+    return console_page([f"{meaning}\n{_format_reference(results)}"], _sections(results))
+
+
+def format_csv(results: GridResults) -> str:
+    """Formats all cells as comma-separated values; missing values are blank.
+
+    ======================================= ===================================================
+    column                                  content
+    ======================================= ===================================================
+    method, fraction, seed                  the labels; at fraction 0 the shared reference
+    order, remove, fill, mask_only          the replacement of pixels; blank for the reference
+    state                                   done, failed, running, interrupted or waiting
+    test_accuracy, test_loss                of the last epoch; accuracy in 0…1
+    epochs                                  trained
+    seconds_total, _training, _outside      outside: start, imports, data
+    folder                                  the cell's, below ``cells/``
+    ======================================= ===================================================
+    """
+    return as_csv(COLUMNS, [_csv_row(cell, results) for cell in results.cells])
+
+
+def _csv_row(cell: CellState, results: GridResults) -> list[object]:
+    masking = results.maskings[cell.method] if cell.fraction else {}
+    result = cell.result or {}
+    seconds = result.get("seconds", {})
+    return [
+        cell.method, cell.fraction, cell.seed,
+        *map(masking.get, MASKING),
+        cell.state,
+        *map(result.get, ("test_accuracy", "test_loss", "epochs")),
+        *map(seconds.get, ("total", "training", "outside")),
+        cell.folder.name,
+    ]  # fmt: skip
+
+
+def _sections(results: GridResults) -> list[Section]:
+    sections = [Section("", "", _accuracy_table(results))]
+    if len(differences := _difference_table(results)) > 1:
+        sections.append(Section(f"Minus {BASELINE}, paired by seed", "", differences))
+    return sections
+
+
+def _accuracy_table(results: GridResults) -> Table:
     """Test accuracy: a row for each method, a column for each fraction, and the area."""
-    return _by_method(results, results.methods, accuracy, mean_area, ".1f")
+    fractions = results.fractions(*results.methods)
+    rows = [
+        (
+            results.title(method),
+            [*(results.mean_accuracy(method, f) for f in fractions), results.mean_area(method)],
+        )
+        for method in results.methods
+    ]
+    return estimate_table([*map(percent, fractions), "AUC"], rows, 1, scale=100)
 
 
-def difference_table(results: Results) -> Table:
+def _difference_table(results: GridResults) -> Table:
     """Accuracy minus that of ``random``, paired by seed; only methods with such a difference."""
-    others = [method for method in results.methods if method != BASELINE]
-    methods = others if BASELINE in results.methods else []
-    headings, *rows = _by_method(results, methods, accuracy_difference, area_difference, "+.1f")
-    return [headings, *(row for row in rows if any(row[1:]))]
+    fractions = results.fractions(*results.methods)
+    rows = []
+    for method in results.methods:
+        differences = [results.accuracy_difference(method, fraction) for fraction in fractions]
+        differences.append(results.area_difference(method))
+        if method != BASELINE and any(differences):
+            rows.append((results.title(method), differences))
+    return estimate_table([*map(percent, fractions), "AUC"], rows, 1, scale=100, signed=True)
 
 
-def detail_table(results: Results) -> Table:
+def _detail_table(results: GridResults) -> Table:
     """Every mean with its number of seeds, standard deviation, interval, difference to random."""
     headings = ["method", "fraction", "seeds", "mean", "std", "95 % interval", "minus random"]
-    rows = [_details("reference", "", estimate(list(results.reference().values())), None)]
+    rows = [_detail_row("reference", "", results.mean_reference(), None)]
     for method in results.methods:
+        title, compared = results.title(method), method != BASELINE
         for level in results.fractions(method):
-            versus = accuracy_difference(results, method, level) if method != BASELINE else None
-            of = accuracy(results, method, level)
-            rows.append(_details(results.title(method), percent(level), of, versus))
-        versus = area_difference(results, method) if method != BASELINE else None
-        rows.append(_details(results.title(method), "AUC", mean_area(results, method), versus))
+            difference = results.accuracy_difference(method, level) if compared else None
+            accuracy = results.mean_accuracy(method, level)
+            rows.append(_detail_row(title, percent(level), accuracy, difference))
+        difference = results.area_difference(method) if compared else None
+        rows.append(_detail_row(title, "AUC", results.mean_area(method), difference))
     return [headings, *rows]
 
 
-def markdown(results: Results) -> str:
-    """The text of ``table.md``."""
-    parts = ["# ROAR: test accuracy after retraining, in %", progress(results), meaning(results)]
-    parts += [reference_line(results), as_markdown(accuracy_table(results))]
-    if len(differences := difference_table(results)) > 1:
-        parts += [f"## Minus {BASELINE}, paired by seed", as_markdown(differences)]
-    parts += ["## All numbers", as_markdown(detail_table(results))]
-    return "\n\n".join(parts) + "\n"
+def _detail_row(
+    title: str, fraction: str, mean: Estimate | None, difference: Estimate | None
+) -> list[str]:
+    if mean is None:
+        return [title, fraction, "0", "", "", "", ""]
+    row = [title, fraction, str(mean.count), f"{100 * mean.mean:.2f}", "", "", ""]
+    if mean.deviation is not None and mean.half_width is not None:
+        low, high = mean.mean - mean.half_width, mean.mean + mean.half_width
+        row[4:6] = [f"{100 * mean.deviation:.2f}", f"{100 * low:.2f} … {100 * high:.2f}"]
+    row[6] = format_estimate(difference, 2, scale=100, signed=True)
+    return row
 
 
-def console(results: Results) -> str:
-    """The same for a terminal of 100 columns, without the details."""
-    parts = [
-        f"Test accuracy after retraining, in %: the {better(results)}, the better the method.\n"
-        + reference_line(results)
-    ]
-    parts.append(as_text(accuracy_table(results)))
-    if len(differences := difference_table(results)) > 1:
-        parts += [f"Minus {BASELINE}, paired by seed:", as_text(differences)]
-    return "\n\n".join(parts)
-
-
-def meaning(results: Results) -> str:
-    """What was done to the images, which numbers are good ones, and how to read them."""
+def _explain(results: GridResults) -> str:
+    """The replacement of pixels, the better direction, and the notation."""
     fill = results.fill
     done = f"are replaced ({fill})" if results.remove else f"are kept, all others replaced ({fill})"
     return (
         f"The {results.order} pixels {done} in training, validation and test images alike; then "
-        f"networks are trained anew. The {better(results)} the accuracy, the better a method has "
-        "ranked the pixels. After ±: half of the 95 % Student-t interval over seeds. AUC: the area "
-        "under accuracy by fraction, reference included, divided by the range of fractions."
+        f"new networks are trained. The {_better_direction(results)} the accuracy, the better a "
+        "method has ranked the pixels. After ±: half of the 95 % Student-t interval over seeds. "
+        "AUC: the area under accuracy by fraction, reference included, divided by the range of "
+        "fractions."
     )
 
 
-def better(results: Results) -> str:
-    """Whether accuracies are "lower" or "higher" where a method has ranked the pixels well."""
+def _better_direction(results: GridResults) -> str:
+    """The direction of accuracies, "lower" or "higher", of a method that ranks pixels well."""
     return "lower" if results.remove == (results.order == "most salient") else "higher"
 
 
-def reference_line(results: Results) -> str:
-    """The accuracy where nothing is replaced."""
-    reference = estimate(list(results.reference().values()))
-    return f"Reference, nothing replaced: {_short(reference, '.1f') or 'not trained yet'}."
-
-
-def _by_method(
-    results: Results,
-    methods: Sequence[str],
-    at: Callable[[Results, str, float], Estimate | None],
-    over: Callable[[Results, str], Estimate | None],
-    how: str,
-) -> Table:
-    """A row for each method; the reference has no column: it has a line of its own."""
-    fractions = results.fractions(*results.methods)
-    rows = [
-        [
-            results.title(method),
-            *(_short(at(results, method, fraction), how) for fraction in fractions),
-            _short(over(results, method), how),
-        ]
-        for method in methods
-    ]
-    return [["method", *map(percent, fractions), "AUC"], *rows]
-
-
-def _details(method: str, fraction: str, of: Estimate | None, versus: Estimate | None) -> list[str]:
-    if of is None:
-        return [method, fraction, "0", "", "", "", ""]
-    row = [method, fraction, str(of.count), f"{100 * of.mean:.2f}", "", "", ""]
-    if of.deviation is not None and of.half_width is not None:
-        low, high = of.mean - of.half_width, of.mean + of.half_width
-        row[4:6] = [f"{100 * of.deviation:.2f}", f"{100 * low:.2f} … {100 * high:.2f}"]
-    row[6] = _short(versus, "+.2f")
-    return row
-
-
-def _short(of: Estimate | None, how: str) -> str:
-    """ "87.1 ± 0.4", the mean alone for one seed, nothing for none."""
-    if of is None:
-        return ""
-    mean = format(100 * of.mean, how)
-    digits = how.lstrip("+")
-    return mean if of.half_width is None else f"{mean} ± {format(100 * of.half_width, digits)}"
+def _format_reference(results: GridResults) -> str:
+    reference = format_estimate(results.mean_reference(), 1, scale=100)
+    return f"Reference, nothing replaced: {reference or 'not trained yet'}."

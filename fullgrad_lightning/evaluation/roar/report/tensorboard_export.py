@@ -1,10 +1,10 @@
 """The report in TensorBoard, written without torch: HParams, the curves, the masked images.
 
 ===================== ========= ==================================================================
-run                   page      what it shows
+run                   page      content
 ===================== ========= ==================================================================
-one a done cell       HParams   ``method``, ``fraction``, ``seed`` → ``test/accuracy``
-likewise              Scalars   ``test/accuracy`` at step 100 · fraction
+one per done cell     HParams   ``method``, ``fraction``, ``seed`` → ``test/accuracy``
+one per done cell     Scalars   ``test/accuracy`` at step 100 · fraction
 ``report``            Images    ``roar/accuracy``, ``roar/masked_images/0``, …
 ===================== ========= ==================================================================
 """
@@ -32,32 +32,34 @@ from tensorboard.plugins.hparams.summary_v2 import (
 from tensorboard.summary.writer.record_writer import RecordWriter
 
 from fullgrad_lightning.evaluation.roar.grid_state import CellState
-from fullgrad_lightning.evaluation.roar.report.results import Results
+from fullgrad_lightning.evaluation.roar.report.results import GridResults
 
 ACCURACY = "test/accuracy"
 PICTURES = "report"  # the run with the pictures
-MOST_RUNS = 40  # of more, TensorBoard shows none until they are ticked
+MAX_SELECTED_RUNS = 40  # of more, TensorBoard shows none until they are ticked
 
 
-def export_tensorboard(results: Results, pictures: Mapping[str, bytes], folder: Path) -> None:
-    """Writes a folder for TensorBoard anew, in place of the one that was there.
+def export_tensorboard(results: GridResults, pictures: Mapping[str, bytes], folder: Path) -> None:
+    """Writes a folder for TensorBoard, in place of an earlier one.
 
-    The new folder is made beside the old one and renamed when it is whole: nothing is doubled, and
-    a kill leaves no half of it. Call it in one process at a time.
+    The new folder is written beside the old one and renamed when it is complete: no result is
+    there twice, and a kill leaves no partial folder. Call it in one process at a time.
 
     Args:
         results: The cells.
         pictures: PNG files by tag.
-        folder: What to give to ``tensorboard --logdir``.
+        folder: The folder for ``tensorboard --logdir``.
     """
     new, old = (folder.with_name(f".{folder.name}.{age}") for age in ("new", "old"))
-    for left in (new, old):  # by a report that was killed
-        shutil.rmtree(left, ignore_errors=True)
-    shown = [_picture(tag, file) for tag, file in pictures.items()]
-    _write_run(new / PICTURES, [_experiment(results), *shown])
+    for leftover in (new, old):  # of a report that was killed
+        shutil.rmtree(leftover, ignore_errors=True)
+    images = [_image_summary(tag, file) for tag, file in pictures.items()]
+    _write_run(new / PICTURES, [_experiment_summary(results), *images])
     for cell in results.cells:
         if cell.result:
-            _write_run(new / cell.folder.name, _cell(cell), step=round(100 * cell.fraction))
+            _write_run(
+                new / cell.folder.name, _cell_summaries(cell), step=round(100 * cell.fraction)
+            )
     if folder.exists():
         os.replace(folder, old)
     os.replace(new, folder)
@@ -67,7 +69,7 @@ def export_tensorboard(results: Results, pictures: Mapping[str, bytes], folder: 
 def _write_run(folder: Path, summaries: Iterable[Summary], step: int = 0) -> None:
     """Writes one file of events, which makes a folder a run."""
     folder.mkdir(parents=True)
-    # A TensorBoard that is open takes files of later names for later events of the run.
+    # A running TensorBoard reads files with later names as later events of the run.
     now = time.time()
     content = BytesIO()
     records = RecordWriter(content)
@@ -77,8 +79,8 @@ def _write_run(folder: Path, summaries: Iterable[Summary], step: int = 0) -> Non
     (folder / f"events.out.tfevents.{now:.6f}.roar").write_bytes(content.getvalue())
 
 
-def _experiment(results: Results) -> Summary:
-    """What the HParams page can sort and filter by."""
+def _experiment_summary(results: GridResults) -> Summary:
+    """The labels by which the HParams page sorts and filters."""
     cells = results.cells
     return hparams_config_pb(
         hparams=[
@@ -91,7 +93,7 @@ def _experiment(results: Results) -> Summary:
     )
 
 
-def _cell(cell: CellState) -> list[Summary]:
+def _cell_summaries(cell: CellState) -> list[Summary]:
     """The session of a cell that is done: its labels, its accuracy, its end."""
     assert cell.result is not None
     labels = {"method": cell.method, "fraction": float(cell.fraction), "seed": str(cell.seed)}
@@ -113,7 +115,7 @@ def _cell(cell: CellState) -> list[Summary]:
     ]
 
 
-def _picture(tag: str, file: bytes) -> Summary:
+def _image_summary(tag: str, file: bytes) -> Summary:
     width, height = Image.open(BytesIO(file)).size
-    shown = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=file)
-    return Summary(value=[Summary.Value(tag=tag, image=shown)])
+    image = Summary.Image(width=width, height=height, colorspace=3, encoded_image_string=file)
+    return Summary(value=[Summary.Value(tag=tag, image=image)])

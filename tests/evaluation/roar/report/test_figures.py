@@ -12,13 +12,13 @@ from matplotlib.colors import same_color, to_rgb
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from fullgrad_lightning.evaluation.reports.curve_style import COLOURS, styles
+from fullgrad_lightning.evaluation.reports.figures import COLOURS, make_styles
 from fullgrad_lightning.evaluation.roar.report.figures import draw, write_curves
-from fullgrad_lightning.evaluation.roar.report.results import Results
+from fullgrad_lightning.evaluation.roar.report.results import GridResults
 from tests.evaluation.roar.report.grids import cells
 
 
-def axes_of(results: Results) -> Axes:
+def axes_of(results: GridResults) -> Axes:
     (axes,) = draw(results).axes
     return axes
 
@@ -37,7 +37,9 @@ def curve_of(axes: Axes, colour: str) -> Line2D:
 
 def test_a_curve_starts_at_the_reference_and_has_a_band(tmp_path: Path) -> None:
     heights = {0.0: 0.9, 0.1: 0.8, 0.5: 0.6}
-    results = Results(cells(tmp_path, ["fullgrad"], accuracy=lambda m, f, s: heights[f] + 0.01 * s))
+    results = GridResults(
+        cells(tmp_path, ["fullgrad"], accuracy=lambda m, f, s: heights[f] + 0.01 * s)
+    )
     axes = axes_of(results)
     curve = curve_of(axes, COLOURS[0])
     assert curve.get_xdata() == pytest.approx([0, 10, 50])
@@ -50,7 +52,7 @@ def test_a_curve_starts_at_the_reference_and_has_a_band(tmp_path: Path) -> None:
 
 
 def test_missing_cells_leave_gaps(tmp_path: Path) -> None:
-    results = Results(
+    results = GridResults(
         cells(tmp_path, ["fullgrad"], [0.1, 0.3, 0.5], accuracy=lambda m, f, s: f != 0.3 or None)
     )
     heights = curve_of(axes_of(results), COLOURS[0]).get_ydata()
@@ -58,15 +60,15 @@ def test_missing_cells_leave_gaps(tmp_path: Path) -> None:
 
 
 def test_controls_are_dashed_and_told(tmp_path: Path) -> None:
-    shown = axes_of(Results(cells(tmp_path / "a", ["fullgrad"], mask_only=["fullgrad"])))
-    plain = axes_of(Results(cells(tmp_path / "b", ["fullgrad"])))
+    shown = axes_of(GridResults(cells(tmp_path / "a", ["fullgrad"], mask_only=["fullgrad"])))
+    plain = axes_of(GridResults(cells(tmp_path / "b", ["fullgrad"])))
     dashed, solid = (curve_of(axes, COLOURS[0]) for axes in (shown, plain))
     assert dashed.is_dashed() and not solid.is_dashed()
-    assert "fullgrad (mask only)" in [text.get_text() for text in shown.texts]
+    assert "FullGrad (mask only)" in [text.get_text() for text in shown.texts]
 
 
 def test_kept_pixels_run_from_all_to_few(tmp_path: Path) -> None:
-    axes = axes_of(Results(cells(tmp_path, remove=False)))
+    axes = axes_of(GridResults(cells(tmp_path, remove=False)))
     left, right = axes.get_xlim()
     assert left > 100 > 10 > right
     assert axes.get_xlabel() == "Most salient pixels kept (%)"
@@ -74,8 +76,8 @@ def test_kept_pixels_run_from_all_to_few(tmp_path: Path) -> None:
 
 def test_methods_are_told_apart_by_colour_and_marker(tmp_path: Path) -> None:
     names = [f"m{i}" for i in range(20)]
-    results = Results(cells(tmp_path, [*names, "random"], seeds=[0]))
-    drawn = styles(results.methods)
+    results = GridResults(cells(tmp_path, [*names, "random"], seeds=[0]))
+    drawn = make_styles(results.methods)
     assert len({(style.colour, style.marker) for style in drawn.values()}) == 21
     assert len({style.marker for style in list(drawn.values())[:7]}) == 7
     assert to_rgb(drawn["random"].colour) == (0, 0, 0)
@@ -86,11 +88,11 @@ def test_methods_are_told_apart_by_colour_and_marker(tmp_path: Path) -> None:
 
 def test_labels_of_close_curves_do_not_overlap(tmp_path: Path) -> None:
     names = [f"method_{i}" for i in range(9)]
-    results = Results(cells(tmp_path, names, accuracy=lambda *_: 0.8))
+    results = GridResults(cells(tmp_path, names, accuracy=lambda *_: 0.8))
     figure = draw(results)
     figure.draw_without_rendering()
     boxes = [
-        text.get_window_extent() for text in figure.axes[0].texts if "method" in text.get_text()
+        text.get_window_extent() for text in figure.axes[0].texts if "Method" in text.get_text()
     ]
     assert len(boxes) == 9
     heights = sorted((box.y0, box.y1) for box in boxes)
@@ -101,7 +103,7 @@ def test_labels_of_close_curves_do_not_overlap(tmp_path: Path) -> None:
 @pytest.mark.parametrize("methods", [["fullgrad"], ["Σ$x_2$", "$", "a\nb", "x" * 99]])
 @pytest.mark.parametrize("done", [True, False])
 def test_files(tmp_path: Path, methods: list[str], done: bool) -> None:
-    results = Results(
+    results = GridResults(
         cells(tmp_path, methods, seeds=[0], accuracy=lambda *_: 0.8 if done else None)
     )
     write_curves(results, tmp_path)
@@ -114,6 +116,6 @@ def test_files(tmp_path: Path, methods: list[str], done: bool) -> None:
 
 def test_the_same_results_are_the_same_files(tmp_path: Path) -> None:
     for name in "ab":
-        write_curves(Results(cells(tmp_path / name)), tmp_path / name)
+        write_curves(GridResults(cells(tmp_path / name)), tmp_path / name)
     for file in ("accuracy.png", "accuracy.svg"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from fullgrad_lightning.evaluation.reports.tables import as_text
-from fullgrad_lightning.evaluation.roar.report.csv_rows import csv_text
-from fullgrad_lightning.evaluation.roar.report.progress import progress, timing
-from fullgrad_lightning.evaluation.roar.report.results import Results
-from fullgrad_lightning.evaluation.roar.report.tables import console, markdown
+from fullgrad_lightning.evaluation.roar.report.progress import format_progress, format_timing
+from fullgrad_lightning.evaluation.roar.report.results import GridResults
+from fullgrad_lightning.evaluation.roar.report.tables import (
+    format_console,
+    format_csv,
+    format_markdown,
+)
 from tests.evaluation.roar.report.grids import cells, falling
 
 ODD = ("a|b", 'say "hi", you', "two\nlines", "Σ$x_2$", "..", "=1+1")
@@ -24,10 +27,10 @@ def read(text: str) -> list[dict[str, str]]:
 
 def test_csv_has_every_cell_with_all_it_knows(tmp_path: Path) -> None:
     states = cells(tmp_path, fill="blur")
-    rows = read(csv_text(Results(states)))
+    rows = read(format_csv(GridResults(states)))
     assert len(rows) == len(states) == 15
-    found = {(row["method"], float(row["fraction"]), int(row["seed"])): row for row in rows}
-    row = found["fullgrad", 0.5, 1]
+    by_label = {(row["method"], float(row["fraction"]), int(row["seed"])): row for row in rows}
+    row = by_label["fullgrad", 0.5, 1]
     assert float(row["test_accuracy"]) == falling("fullgrad", 0.5, 1), "to the last digit"
     assert (row["order"], row["remove"], row["fill"]) == ("most_salient", "True", "blur")
     assert row["mask_only"] == "False" and row["state"] == "done" and row["epochs"] == "6"
@@ -35,12 +38,12 @@ def test_csv_has_every_cell_with_all_it_knows(tmp_path: Path) -> None:
     seconds = [float(row[f"seconds_{what}"]) for what in ("total", "training", "outside")]
     assert seconds == [60, 48, 12]
     assert (tmp_path / "cells" / row["folder"] / "result.json").exists()
-    assert found["reference", 0.0, 0]["fill"] == ""
+    assert by_label["reference", 0.0, 0]["fill"] == ""
 
 
 def test_csv_of_odd_names_and_missing_cells(tmp_path: Path) -> None:
-    results = Results(cells(tmp_path, ODD, accuracy=lambda m, f, s: 0.5 if s == 0 else None))
-    rows = read(csv_text(results))
+    results = GridResults(cells(tmp_path, ODD, accuracy=lambda m, f, s: 0.5 if s == 0 else None))
+    rows = read(format_csv(results))
     assert {row["method"] for row in rows} == {"reference", *ODD}
     assert {row["test_accuracy"] for row in rows if row["seed"] == "0"} == {"0.5"}
     blank = {(row["state"], row["test_accuracy"], row["seconds_total"]) for row in rows[1:3]}
@@ -56,10 +59,10 @@ def table_of(text: str, heading: str) -> dict[str, dict[str, str]]:
 
 def test_markdown_shows_means_intervals_and_differences(tmp_path: Path) -> None:
     heights = {"reference": 0.9, "fullgrad": 0.8, "random": 0.85}
-    results = Results(
+    results = GridResults(
         cells(tmp_path, accuracy=lambda m, f, s: heights[m] + 0.01 * s * (m != "random"))
     )
-    text = markdown(results)
+    text = format_markdown(results)
     assert "15 of 15 cells done." in text
     # s = 0.01, half-width 4.303 · 0.01 / √3 = 2.48 %
     assert "Reference, nothing replaced: 91.0 ± 2.5." in text
@@ -73,8 +76,16 @@ def test_markdown_shows_means_intervals_and_differences(tmp_path: Path) -> None:
     assert details["reference"]["95 % interval"] == "88.52 … 93.48"
 
 
+def test_a_difference_that_is_rounded_to_zero_has_no_sign(tmp_path: Path) -> None:
+    heights = {"reference": 0.9, "fullgrad": 0.8 - 1e-6, "random": 0.8}
+    results = GridResults(cells(tmp_path, accuracy=lambda m, f, s: heights[m]))
+    text = format_markdown(results)
+    assert table_of(text, "## Minus random, paired by seed")["fullgrad"]["50 %"] == "0.0 ± 0.0"
+    assert table_of(text, "## All numbers")["fullgrad"]["minus random"] == "0.00 ± 0.00"
+
+
 def test_one_seed_has_means_alone(tmp_path: Path) -> None:
-    text = markdown(Results(cells(tmp_path, seeds=[4], accuracy=lambda m, f, s: 0.8)))
+    text = format_markdown(GridResults(cells(tmp_path, seeds=[4], accuracy=lambda m, f, s: 0.8)))
     assert "±" not in text.split("## All numbers")[0].split("nothing replaced")[1]
     assert table_of(text, "80.0.")["fullgrad"] == {
         "method": "fullgrad", "10 %": "80.0", "50 %": "80.0", "AUC": "80.0",
@@ -83,7 +94,7 @@ def test_one_seed_has_means_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("masking", "said"),
+    ("masking", "words"),
     [
         ({}, ("most salient pixels are replaced (mean)", "The lower the accuracy")),
         ({"order": "least_salient"}, ("least salient pixels are replaced", "The higher")),
@@ -91,14 +102,14 @@ def test_one_seed_has_means_alone(tmp_path: Path) -> None:
     ],
 )
 def test_markdown_says_which_numbers_are_good(
-    tmp_path: Path, masking: dict[str, object], said: tuple[str, str]
+    tmp_path: Path, masking: dict[str, object], words: tuple[str, str]
 ) -> None:
-    text = markdown(Results(cells(tmp_path, **masking)))
-    assert all(words in text for words in said)
+    text = format_markdown(GridResults(cells(tmp_path, **masking)))
+    assert all(part in text for part in words)
 
 
 def test_markdown_escapes_names(tmp_path: Path) -> None:
-    text = markdown(Results(cells(tmp_path, ["a|b", "two\nlines"], seeds=[0])))
+    text = format_markdown(GridResults(cells(tmp_path, ["a|b", "two\nlines"], seeds=[0])))
     assert "| a\\|b | 10 %" in text and "| two lines | 10 %" in text
 
 
@@ -108,39 +119,41 @@ def test_half_way(tmp_path: Path) -> None:
         accuracy=lambda m, f, s: None if f == 0.5 and s else 0.8,
         failures={("fullgrad", 0.1, 2): "Traceback …\n  File …\nRuntimeError: out of memory\n"},
     )
-    results = Results(states)
-    assert progress(results) == (
+    results = GridResults(states)
+    assert format_progress(results) == (
         "10 of 15 cells done, 1 failed, 4 waiting:\n"
         "- failed: fullgrad at 10 %, seed 2: RuntimeError: out of memory"
     )
-    assert "10 of 15 cells done" in markdown(results)
-    assert "fullgrad  80.0 ± 0.0  80.0  80.0" in console(results)
+    assert "10 of 15 cells done" in format_markdown(results)
+    assert "fullgrad  80.0 ± 0.0  80.0  80.0" in format_console(results)
 
 
 def test_nothing_done(tmp_path: Path) -> None:
-    results = Results(cells(tmp_path, accuracy=lambda *_: None))
-    assert "0 of 15 cells done, 15 waiting." in progress(results)
-    assert "not trained yet" in console(results)
-    assert "Minus random" not in console(results) + markdown(results)
-    assert timing(results) == ""
+    results = GridResults(cells(tmp_path, accuracy=lambda *_: None))
+    assert "0 of 15 cells done, 15 waiting." in format_progress(results)
+    assert "not trained yet" in format_console(results)
+    assert "Minus random" not in format_console(results) + format_markdown(results)
+    assert format_timing(results) == ""
 
 
 def test_many_failures_are_counted(tmp_path: Path) -> None:
     labels = [(m, f, s) for m in ("fullgrad", "random") for f in (0.1, 0.5) for s in range(3)]
-    results = Results(cells(tmp_path, failures=dict.fromkeys(labels, "ValueError: x" + "y" * 999)))
-    lines = progress(results).splitlines()
+    results = GridResults(
+        cells(tmp_path, failures=dict.fromkeys(labels, "ValueError: x" + "y" * 999))
+    )
+    lines = format_progress(results).splitlines()
     assert len(lines) == 7 and lines[-1] == "- … and 7 more failed"
     assert max(map(len, lines)) == 100
 
 
 def test_time_outside_training_is_told(tmp_path: Path) -> None:
-    text = timing(Results(cells(tmp_path)))
+    text = format_timing(GridResults(cells(tmp_path)))
     assert "60 s (median)" in text and "20 % of it outside training" in text and "15 min" in text
 
 
 def test_console_fits_a_hundred_columns(tmp_path: Path) -> None:
     methods = ["smoothgrad_squared_of_integrated_gradients", *ODD, "random"]
-    text = console(Results(cells(tmp_path, methods, [i / 20 for i in range(1, 20)])))
+    text = format_console(GridResults(cells(tmp_path, methods, [i / 20 for i in range(1, 20)])))
     assert max(map(len, text.splitlines())) <= 100
     assert "smoothgrad_squared_of_integrate…" in text and "95 %" in text
 

@@ -10,7 +10,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import metadata
 
-from fullgrad_lightning.evaluation.roar.report.results import Results
+from fullgrad_lightning.evaluation.roar.report.results import GridResults
 from fullgrad_lightning.evaluation.roar.report.tensorboard_export import (
     ACCURACY,
     export_tensorboard,
@@ -40,7 +40,7 @@ def test_every_done_cell_is_a_session(tmp_path: Path) -> None:
         accuracy=lambda m, f, s: None if (m, f) == ("random", 0.5) else falling(m, f, s),
     )
     board = tmp_path / "report" / "tensorboard"
-    export_tensorboard(Results(states), {}, board)
+    export_tensorboard(GridResults(states), {}, board)
     done = {state.folder.name: state for state in states if state.result}
     assert {path.name for path in board.iterdir()} == {"report", *done}
     for name, state in done.items():
@@ -58,7 +58,7 @@ def test_every_done_cell_is_a_session(tmp_path: Path) -> None:
 
 
 def test_the_experiment_names_labels_and_metric(tmp_path: Path) -> None:
-    export_tensorboard(Results(cells(tmp_path)), {}, tmp_path / "board")
+    export_tensorboard(GridResults(cells(tmp_path)), {}, tmp_path / "board")
     events = events_of(tmp_path / "board" / "report")
     experiment = metadata.parse_experiment_plugin_data(content(events, metadata.EXPERIMENT_TAG))
     domains = {info.name: list(info.domain_discrete) for info in experiment.hparam_infos}
@@ -71,10 +71,10 @@ def test_the_experiment_names_labels_and_metric(tmp_path: Path) -> None:
 
 
 def test_pictures_are_there_as_they_were_given(tmp_path: Path) -> None:
-    given = {"roar/accuracy": png("red"), "roar/masked_images": png("blue")}
-    export_tensorboard(Results(cells(tmp_path)), given, tmp_path / "board")
+    pictures = {"roar/accuracy": png("red"), "roar/masked_images": png("blue")}
+    export_tensorboard(GridResults(cells(tmp_path)), pictures, tmp_path / "board")
     events = events_of(tmp_path / "board" / "report")
-    for tag, file in given.items():
+    for tag, file in pictures.items():
         (image,) = events.Images(tag)
         assert image.encoded_image_string == file
         assert (image.width, image.height) == (30, 20)
@@ -82,11 +82,11 @@ def test_pictures_are_there_as_they_were_given(tmp_path: Path) -> None:
 
 def test_written_again_nothing_is_doubled_and_nothing_old_stays(tmp_path: Path) -> None:
     board = tmp_path / "report" / "tensorboard"
-    export_tensorboard(Results(cells(tmp_path / "a")), {"roar/accuracy": png("red")}, board)
+    export_tensorboard(GridResults(cells(tmp_path / "a")), {"roar/accuracy": png("red")}, board)
     (tmp_path / "report" / ".tensorboard.new" / "half").mkdir(parents=True)  # of a killed report
     (tmp_path / "report" / ".tensorboard.old").mkdir()
     states = cells(tmp_path / "b", ["fullgrad"], seeds=[0])
-    export_tensorboard(Results(states), {"roar/accuracy": png("blue")}, board)
+    export_tensorboard(GridResults(states), {"roar/accuracy": png("blue")}, board)
     assert [path.name for path in board.parent.iterdir()] == ["tensorboard"]
     assert len(list(board.rglob("events*"))) == 1 + len(states)
     (image,) = events_of(board / "report").Images("roar/accuracy")
@@ -94,10 +94,12 @@ def test_written_again_nothing_is_doubled_and_nothing_old_stays(tmp_path: Path) 
 
 
 def test_nothing_done(tmp_path: Path) -> None:
-    export_tensorboard(Results(cells(tmp_path, accuracy=lambda *_: None)), {}, tmp_path / "board")
+    export_tensorboard(
+        GridResults(cells(tmp_path, accuracy=lambda *_: None)), {}, tmp_path / "board"
+    )
     assert [path.name for path in (tmp_path / "board").iterdir()] == ["report"]
 
 
 def test_no_cells_at_all(tmp_path: Path) -> None:
-    export_tensorboard(Results([]), {}, tmp_path / "board")
+    export_tensorboard(GridResults([]), {}, tmp_path / "board")
     assert len(list((tmp_path / "board").iterdir())) == 1

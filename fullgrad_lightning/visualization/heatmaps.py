@@ -13,21 +13,21 @@ from torch.nn import functional as F
 
 from fullgrad_lightning.utilities.rounding import is_constant
 
-QUANTILE = 0.995  # of a map's values; what lies above is shown like it
+QUANTILE = 0.995  # of a map's values; values above are shown like it
 SIGNED_ABOVE = 0.01  # negative values below this share of the largest are rounding or overshoot
 
 
 def heatmap(
     maps: Tensor, *, signed: bool | None = None, size: tuple[int, int] | None = None
 ) -> Tensor:
-    """Maps as colours: each from its minimum, dark, to its 99.5 % quantile, bright.
+    """Colours maps, each from its minimum, dark, to its 99.5 % quantile, bright.
 
     Args:
-        maps: (N, 1, h, w), real. What is not finite counts as 0. A constant map is shown as
-            one of zeros.
-        signed: Whether to show the sign: blue, white, red, symmetric about 0. ``None``: if any
-            value is negative by more than 1 % of the largest absolute value.
-        size: The height and width wanted; values are interpolated bilinearly.
+        maps: (N, 1, h, w), real. Values that are not finite count as 0. A constant map is shown
+            as one of zeros.
+        signed: Show the sign: blue, white, red, symmetric about 0. ``None``: if any value is
+            negative by more than 1 % of the largest absolute value.
+        size: The height and width of the result; values are interpolated bilinearly.
 
     Returns:
         (N, 3, h, w) or (N, 3, *size), float32 in [0, 1], on the CPU.
@@ -45,7 +45,7 @@ def heatmap(
 
 
 def overlay(images: Tensor, maps: Tensor, *, signed: bool | None = None) -> Tensor:
-    """Maps as heat over their grey images.
+    """Draws maps as heat over their grey images.
 
     Args:
         images: (N, 3, H, W), float32 in [0, 1].
@@ -74,7 +74,7 @@ def overlay(images: Tensor, maps: Tensor, *, signed: bool | None = None) -> Tens
 
 
 def is_signed(maps: Tensor) -> bool:
-    """Whether maps (N, 1, h, w) hold negative values that are more than rounding."""
+    """Returns whether maps (N, 1, h, w) have negative values beyond rounding errors."""
     low, high = maps.aminmax() if maps.numel() else (maps.new_zeros(()),) * 2
     return bool(-low > SIGNED_ABOVE * torch.maximum(-low, high))
 
@@ -86,10 +86,10 @@ def _checked(maps: Tensor) -> Tensor:
 
 
 def _scaled(maps: Tensor, signed: bool, size: tuple[int, int] | None) -> Tensor:
-    """Values in [0, 1] of each map, or in [-1, 1] of signed ones."""
+    """Scales each map to [0, 1], or to [-1, 1] if signed."""
     flat = maps.flatten(1)
     low, high = flat.amin(1, keepdim=True), flat.amax(1, keepdim=True)
-    # What varies only by rounding is constant: nothing in it is salient.
+    # A map that varies only by rounding errors is constant: nothing in it is salient.
     constant = is_constant(low, high)
     if not signed:
         flat = flat - low
@@ -106,7 +106,7 @@ def _scaled(maps: Tensor, signed: bool, size: tuple[int, int] | None) -> Tensor:
 
 
 def _coloured(values: Tensor, signed: bool) -> Tensor:
-    """Colours (N, 3, H, W) of values (N, 1, H, W) in [0, 1] or, signed, in [-1, 1]."""
+    """Returns the colours (N, 3, H, W) of values (N, 1, H, W) in [0, 1] or, signed, in [-1, 1]."""
     # The ends of the diverging map are nearly black; signed values stop before them.
     index = (values * 0.4 + 0.5 if signed else values).mul(255).round_().int()
     table = _table("RdBu_r" if signed else "inferno")
@@ -115,7 +115,7 @@ def _coloured(values: Tensor, signed: bool) -> Tensor:
 
 @lru_cache
 def _table(name: str) -> Tensor:
-    """The 256 colours of a colormap, (3, 256)."""
-    from matplotlib import colormaps  # takes a third of a second, and not everybody draws
+    """Returns the 256 colours of a colormap, (3, 256)."""
+    from matplotlib import colormaps  # imported only for drawing: it takes a third of a second
 
     return torch.tensor(colormaps[name](range(256)), dtype=torch.float32)[:, :3].T.contiguous()

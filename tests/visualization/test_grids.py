@@ -43,8 +43,8 @@ def test_panels_are_input_overlay_and_map(side: int) -> None:
     assert grid.dtype == torch.uint8 and grid.shape[2] == 700
     inputs = enlarged(images, 224 // side)
     expected = [inputs, overlay(inputs, maps), heatmap(maps, size=(224, 224))]
-    for row, found in enumerate(panels(grid, 2)):
-        for panel, picture in zip(found, expected, strict=True):
+    for row, drawn in enumerate(panels(grid, 2)):
+        for panel, picture in zip(drawn, expected, strict=True):
             assert torch.equal(panel, as_bytes(picture[row]))
 
 
@@ -62,10 +62,10 @@ def test_several_methods_are_shown_over_the_input() -> None:
     images = noise(1, 3, 32, 32)
     maps = {"fullgrad": noise(1, 1, 32, 32), "gradcam": noise(1, 1, 4, 4)}
     grid = saliency_grid(images, maps)
-    found = panels(grid, 1)[0]
+    drawn = panels(grid, 1)[0]
     inputs = enlarged(images, 7)
-    assert torch.equal(found[0], as_bytes(inputs[0]))
-    for panel, one in zip(found[1:], maps.values(), strict=True):
+    assert torch.equal(drawn[0], as_bytes(inputs[0]))
+    for panel, one in zip(drawn[1:], maps.values(), strict=True):
         assert torch.equal(panel, as_bytes(overlay(inputs, one)[0]))
 
 

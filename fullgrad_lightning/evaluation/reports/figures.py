@@ -1,0 +1,169 @@
+"""Figures of curves: one style, means with bands, and files. Imports no torch.
+
+Methods differ in marker as well as colour, so that figures are readable without colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from fullgrad_lightning.evaluation.reports.statistics import (
+    BASELINE,
+    Estimate,
+    Values,
+    half_widths,
+    means,
+)
+from fullgrad_lightning.utilities.files import atomic_path
+
+# Okabe & Ito's colours (Wong, Nature Methods 2011), without yellow, which is invisible on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
+MARKERS = ("o", "s", "^", "D", "v", "P", "p")
+BASELINE_COLOUR, BASELINE_MARKER = "#000000", "X"
+DARK, LIGHT = "0.25", "0.6"  # of text and of axes, in matplotlib's greys
+DPI = 200  # of a PNG
+# Identical files for identical results: no random identifiers, no date.
+_SETTINGS: dict[Any, Any] = {
+    "svg.hashsalt": "fullgrad", "font.family": "DejaVu Sans", "font.size": 10
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Style:
+    """The appearance of a method's curve.
+
+    Attributes:
+        colour: The colour of line, marker and band.
+        marker: The marker, in matplotlib's names.
+        dashed: A control: the line is dashed, markers are hollow.
+    """
+
+    colour: str
+    marker: str
+    dashed: bool
+
+    @property
+    def line(self) -> dict[str, Any]:
+        """Arguments of ``Axes.plot``."""
+        return {
+            "color": self.colour,
+            "marker": self.marker,
+            "markersize": 6.5,
+            "markerfacecolor": "white" if self.dashed else self.colour,
+            "markeredgecolor": self.colour if self.dashed else "white",
+            "markeredgewidth": 1.2 if self.dashed else 0.6,
+            "linewidth": 1.8,
+            "linestyle": (0, (4, 2)) if self.dashed else "-",
+        }
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The means of a method with their 95 % intervals, at F levels.
+
+    Attributes:
+        name: The text beside the curve.
+        style: The curve's appearance.
+        levels: (F,), positions on the horizontal axis.
+        means: (F,), NaN where nothing was measured.
+        half_widths: (F,), half-widths of the intervals, NaN where there is none.
+    """
+
+    name: str
+    style: Style
+    levels: Values
+    means: Values
+    half_widths: Values
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        style: Style,
+        levels: Sequence[float],
+        estimates: Sequence[Estimate | None],
+        *,
+        percent: bool = False,
+    ) -> Curve:
+        """Builds a curve from levels and estimates; ``percent``: means are shown in %."""
+        scale = 100 if percent else 1
+        return cls(
+            name, style, np.array(levels), scale * means(estimates), scale * half_widths(estimates)
+        )
+
+    @property
+    def end(self) -> tuple[float, float] | None:
+        """The last point that is not NaN, if there is one."""
+        finite = np.flatnonzero(np.isfinite(self.means))
+        return (
+            (float(self.levels[finite[-1]]), float(self.means[finite[-1]])) if len(finite) else None
+        )
+
+    def plot(self, axes: Axes, **options: Any) -> Line2D:
+        """Draws the band and the line; ``options`` are those of ``Axes.plot``."""
+        axes.fill_between(
+            self.levels, self.means - self.half_widths, self.means + self.half_widths,
+            facecolor=to_rgba(self.style.colour, 0.12), edgecolor=to_rgba(self.style.colour, 0.35),
+            linewidth=0.6,
+        )  # fmt: skip
+        (line,) = axes.plot(self.levels, self.means, **self.style.line, **options)
+        return line
+
+
+def make_styles(methods: Sequence[str], dashed: Collection[str] = ()) -> dict[str, Style]:
+    """Assigns a style to each method; ``random`` is always black.
+
+    The numbers of colours and of markers have no common divisor, so that 42 methods differ.
+
+    Args:
+        methods: Names of methods.
+        dashed: The controls among them.
+    """
+    styles: dict[str, Style] = {}
+    for i, method in enumerate(m for m in methods if m != BASELINE):
+        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+        styles[method] = Style(colour, marker, method in dashed)
+    if BASELINE in methods:
+        styles[BASELINE] = Style(BASELINE_COLOUR, BASELINE_MARKER, BASELINE in dashed)
+    return styles
+
+
+def style_axes(axes: Axes, *, xlabel: str, ylabel: str = "", title: str = "") -> None:
+    """Labels axes, and reduces them to horizontal lines and two thin spines."""
+    axes.grid(axis="y", color="0.9", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(LIGHT)
+    axes.tick_params(color=LIGHT, labelcolor=DARK)
+    axes.set_xlabel(xlabel, color=DARK)
+    axes.set_ylabel(ylabel, color=DARK)
+    axes.set_title(title, loc="left", color=DARK, fontsize=9)
+
+
+def report_settings() -> AbstractContextManager[None]:
+    """Returns the context in which figures are drawn and saved, whatever the user's settings."""
+    return rc_context(_SETTINGS)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a figure as a PNG, and as an SVG beside it.
+
+    Args:
+        figure: The figure, drawn within ``report_settings``.
+        path: The PNG file.
+    """
+    with atomic_path(path) as unfinished:
+        figure.savefig(unfinished, dpi=DPI)
+    with atomic_path(path.with_suffix(".svg")) as unfinished:
+        figure.savefig(unfinished, metadata={"Date": None})
