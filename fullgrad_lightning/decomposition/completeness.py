@@ -28,7 +28,7 @@ _TOLERANCE_OF_HALF = 0.1
 
 
 class IncompleteDecomposition(UserWarning):
-    """The terms of a decomposition do not add up to f(x): its maps are not to be trusted."""
+    """The terms of a decomposition do not add up to f(x): do not trust its maps."""
 
 
 def default_tolerance(dtype: torch.dtype) -> float:

@@ -67,7 +67,7 @@ class SiteNames:
 
 
 def is_operation_of_module(module: nn.Module, op: str) -> bool:
-    """Returns whether ``op`` is all that ``module`` does, as ``conv2d`` is of Conv2d."""
+    """Returns whether ``op`` is all that ``module`` does: ``gelu`` of a GELU."""
     if module._modules and set(module._modules) - {"parametrizations"}:
         return False
     return _normalize(op) in _class_names(type(module).__mro__)
