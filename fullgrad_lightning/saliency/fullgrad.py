@@ -48,8 +48,8 @@ class FullGrad(SaliencyMethod):
             that copy a released code.
         interpolation: ``"bilinear"`` or ``"bicubic"``.
         multiply_by_input: Whether the first term is ψ(∇ₓf ⊙ x), or ψ(∇ₓf) (§4.2).
-        placement: ``(site, values) -> (N, C, h, w)`` or ``None``, where values lie on the image;
-            default ``place_on_image``.
+        placement: ``(site, values) -> (N, C, h, w)``, which places values on the image, or ``None``
+            if they have no place; default ``place_on_image``.
 
     Raises:
         TypeError, ValueError: An option has a value that does not exist.
@@ -71,12 +71,9 @@ class FullGrad(SaliencyMethod):
 
     def __post_init__(self) -> None:
         get_postprocess(self.postprocess)
-        for name, allowed in (
-            ("sites", (None, "all", "bias")),
-            ("interpolation", ("bilinear", "bicubic")),
-            ("multiply_by_input", (True, False)),
-        ):
-            check_choice(name, getattr(self, name), allowed)
+        check_choice("sites", self.sites, (None, "all", "bias"))
+        check_choice("interpolation", self.interpolation, ("bilinear", "bicubic"))
+        check_choice("multiply_by_input", self.multiply_by_input, (True, False))
         if self.placement is not None and not callable(self.placement):
             raise TypeError("placement must be a callable (site, values) -> (N, C, h, w) or None.")
 
@@ -170,13 +167,13 @@ class FullGrad(SaliencyMethod):
         x: Tensor,
         target: Target,
         coverage: bool = False,
-        psi_of_layers: Postprocess | None = None,
+        layer_psi: Postprocess | None = None,
         budget: bool = False,
     ) -> Explanation:
         def explain_batch(model: Model, x: Tensor, target: Target) -> Explanation:
             maps = self.make_accumulator(x.shape[0])
             shares = CoverageHandler(self.resolved_sites, self.placement) if coverage else None
-            layers = LayerMapHandler(psi_of_layers, self.placement) if psi_of_layers else None
+            layers = LayerMapHandler(layer_psi, self.placement) if layer_psi is not None else None
             terms = TermCollector() if budget else None
             handlers = [h for h in (maps, shares, layers, terms) if h is not None]
             result = stream_bias_gradients(model, x, target, HandlerList(handlers))

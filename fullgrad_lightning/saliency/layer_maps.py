@@ -1,4 +1,4 @@
-"""One map per site: Figure 1 of the paper."""
+"""Layer maps: one map for each site (Figure 1 of the paper)."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from fullgrad_lightning.saliency.map_accumulator import (
 )
 from fullgrad_lightning.saliency.postprocess import Postprocess, get_postprocess
 from fullgrad_lightning.saliency.tensor_chunks import WorkBuffer
+from fullgrad_lightning.utilities.checks import check_choice
 
 
 def layer_maps(
@@ -36,7 +37,7 @@ def layer_maps(
     per_neuron: bool = False,
     placement: Placement | None = None,
 ) -> dict[str, Tensor]:
-    """ψ of the bias-gradients of each site, summed over its channels: Figure 1 of the paper.
+    """Computes ψ of the bias-gradients of each site, summed over its channels (Figure 1).
 
     Sites that do not lie on the image (vectors, attention scores, 1×1 maps) have no map.
 
@@ -55,7 +56,7 @@ def layer_maps(
         Site name -> (N, 1, h, w), or (N, C, h, w) per neuron, in the order of execution.
 
     Raises:
-        TypeError, ValueError: As ``full_gradients``; an option that does not exist.
+        TypeError, ValueError: As ``full_gradients``; also for an option that does not exist.
 
     Examples:
         >>> net = torch.nn.Sequential(
@@ -64,8 +65,7 @@ def layer_maps(
         {'0': (5, 1, 6, 6)}
     """
     model = validate_images(model, x, target)
-    if resolution not in ("native", "image"):
-        raise ValueError(f"resolution must be 'native' or 'image', got {resolution!r}.")
+    check_choice("resolution", resolution, ("native", "image"))
     psi = get_postprocess(postprocess)
 
     def maps(model: Model, x: Tensor, target: Target) -> dict[str, Tensor]:

@@ -59,32 +59,18 @@ class MapAccumulator(BiasGradientHandler):
         return self.sites == "all" or is_bias_site(op, kind)
 
     def receive(self, pending: PendingBias, gradient: Tensor) -> None:
-        if self.placement is None:
-            fold = self._find_fold(pending.site)
-            if fold is None:
-                return
-            if not self.use_bias:
-                self.add(fold(gradient))
-                return
-            bias = pending.bias(gradient)
-            if gradient.is_floating_point() and gradient.element_size() > 2:
-                self.add(fold(gradient), fold(bias.expand_as(gradient)))
-                return
+        fold = None if self.placement is not None else self._find_fold(pending.site)
+        is_full_precision = gradient.is_floating_point() and gradient.element_size() > 2
+        if fold is not None and self.use_bias and is_full_precision:
+            # ψ multiplies chunk by chunk, so that the product is never made at full size.
+            self.add(fold(gradient), fold(pending.bias(gradient).expand_as(gradient)))
+            return
         placed = self.place(pending, gradient)
         if placed is not None:
             self.add(placed)
 
-    def _find_fold(self, site: Site) -> Callable[[Tensor], Tensor] | None:
-        """Returns the function that views values of a site as (N, C, h, w), or ``None``."""
-        if site.layout is not None:
-            return site.layout.fold
-        is_1x1 = len(site.shape) == 4 and site.shape[0] == self.samples and site.shape[2:] == (1, 1)
-        if is_1x1 and isinstance(self.postprocess, Preset) and self.postprocess.keeps_1x1:
-            return lambda values: values
-        return None
-
     def place(self, pending: PendingBias, gradient: Tensor) -> Tensor | None:
-        """Returns the values of a site on the image, (N, C, h, w)."""
+        """Returns the values of a site on the image, (N, C, h, w); ``None`` if it has no place."""
         site = pending.site
         if self.placement is None:
             fold = self._find_fold(site)
@@ -118,6 +104,15 @@ class MapAccumulator(BiasGradientHandler):
 
     def _values(self, pending: PendingBias, gradient: Tensor) -> Tensor:
         return pending.bias_gradient(gradient) if self.use_bias else gradient
+
+    def _find_fold(self, site: Site) -> Callable[[Tensor], Tensor] | None:
+        """Returns the function that views values of a site as (N, C, h, w), or ``None``."""
+        if site.layout is not None:
+            return site.layout.fold
+        is_1x1 = len(site.shape) == 4 and site.shape[0] == self.samples and site.shape[2:] == (1, 1)
+        if is_1x1 and isinstance(self.postprocess, Preset) and self.postprocess.keeps_1x1:
+            return lambda values: values
+        return None
 
 
 def apply_postprocess(

@@ -1,4 +1,4 @@
-"""ψ of equation (2): what is done to each channel of a bias-gradient before all are added up.
+"""ψ of equation (2): post-processing of each channel of a bias-gradient before the sum.
 
 Shapes: N samples, C channels, (h, w) the resolution of a site, P = h·w.
 """
@@ -15,8 +15,8 @@ from torch import Tensor
 from fullgrad_lightning.saliency.tensor_chunks import WorkBuffer, chunks
 from fullgrad_lightning.utilities.rounding import is_constant
 
-# ψ of a user's own: (N, C, h, w), the values of one site, to (N, 1, h, w), summed over channels.
-# It may have an attribute ``align_corners``, which tells how its maps are to be enlarged.
+# A user's ψ: (N, C, h, w), the values of one site, to (N, 1, h, w), summed over channels. It may
+# have an attribute ``align_corners``, the argument of ``interpolate`` that enlarges its maps.
 Postprocess = Callable[[Tensor], Tensor]
 
 
@@ -28,11 +28,11 @@ class Preset:
         part: The absolute value, the value as it is, or its positive or negative part alone.
         rescale: Whether to map to [0, 1] by minimum and maximum: of each channel of each sample, of
             each sample over all channels, or not at all.
-        epsilon: Added to the divisor max − min. ``None``: nothing is added, and what is constant
-            up to rounding, max − min ≤ 64·ε_machine·max, contributes 0.
-        align_corners: How maps are enlarged; as in ``torch.nn.functional.interpolate``.
+        epsilon: Added to the divisor max − min. ``None``: nothing is added, and values that are
+            constant up to rounding contribute 0.
+        align_corners: As in ``torch.nn.functional.interpolate``, which enlarges the maps.
         keeps_1x1: Whether 1×1 maps, which have no place on the image, are enlarged too.
-        rescales_result: Whether the final map is rescaled to [0, 1], ``epsilon`` added likewise.
+        rescales_result: Whether the final map is rescaled to [0, 1] too, with the same ``epsilon``.
     """
 
     part: Literal["abs", "signed", "positive", "negative"] = "abs"
@@ -47,33 +47,33 @@ class Preset:
         return self.reduce(values, None)
 
     def reduce(
-        self, gradient: Tensor, bias: Tensor | None, scratch: WorkBuffer | None = None
+        self, gradient: Tensor, bias: Tensor | None, buffer: WorkBuffer | None = None
     ) -> Tensor:
-        """ψ of the product of a gradient and a bias, which is never made at full size.
+        """Returns ψ of the product of a gradient and a bias, which is never made at full size.
 
         Args:
             gradient: (N, C, h, w), float32 or float64.
-            bias: Likewise (expanded where it is constant), or ``None`` for 1.
-            scratch: Memory to work in.
+            bias: As the gradient (expanded where it is constant), or ``None`` for 1.
+            buffer: Memory to work in.
 
         Returns:
             (N, 1, h, w).
         """
-        scratch = scratch or WorkBuffer()
+        buffer = buffer or WorkBuffer()
         n, c, h, w = gradient.shape
         gradient, used = gradient.flatten(2), None
         if bias is not None and bias.stride()[2:] == (0, 0) and h * w > 1:
             bias = bias[..., :1, 0]
             if self.part == "abs" and self.rescale == "channel" and self.epsilon is None:
-                used, bias = bias != 0, None  # its size cancels
+                used, bias = bias != 0, None  # the size of the bias cancels
         elif bias is not None:
             bias = bias.flatten(2)
         total = gradient.new_zeros(n, 1, h * w)
         extremes: list[tuple[Tensor, Tensor]] = []
         for block in chunks(gradient):
             rows, _ = block
-            values = scratch.like(gradient[block])
-            self._part(gradient[block], None if bias is None else bias[block], values)
+            values = buffer.like(gradient[block])
+            self._write_part(gradient[block], None if bias is None else bias[block], values)
             if self.rescale == "channel":
                 low, high = values.amin(2, keepdim=True), values.amax(2, keepdim=True)
                 weight = _reciprocal_range(low, high, self.epsilon)
@@ -84,19 +84,19 @@ class Preset:
             if self.rescale == "sample":
                 extremes.append((values.amin((1, 2)), values.amax((1, 2))))
         if self.rescale == "sample":
-            low, high = _joined(extremes, n)
+            low, high = _join_extremes(extremes, n)
             total = (total - c * low) * _reciprocal_range(low, high, self.epsilon)
         return total.reshape(n, 1, h, w)
 
     def finish(self, saliency: Tensor) -> Tensor:
-        """What is done to the final map, (N, 1, H, W)."""
+        """Post-processes the final map, (N, 1, H, W)."""
         if not self.rescales_result:
             return saliency
         low, high = saliency.amin((1, 2, 3), True), saliency.amax((1, 2, 3), True)
         return (saliency - low) * _reciprocal_range(low, high, self.epsilon)
 
-    def _part(self, gradient: Tensor, bias: Tensor | None, out: Tensor) -> None:
-        """Writes the wanted part of gradient · bias to ``out``."""
+    def _write_part(self, gradient: Tensor, bias: Tensor | None, out: Tensor) -> None:
+        """Writes the chosen part of gradient · bias to ``out``."""
         if bias is not None:
             torch.mul(gradient, bias, out=out)
             gradient = out
@@ -119,15 +119,15 @@ PRESETS: dict[str, Preset] = {
     "positive": Preset(part="positive"),
     "negative": Preset(part="negative"),
 }
-# The presets that copy a released code take the sites which that code takes.
+# Presets that copy a released code take the sites of that code by default.
 RELEASED = frozenset({"idiap", "pytorch_grad_cam"})
 
 
 def get_postprocess(choice: str | Postprocess) -> Postprocess:
-    """The ψ of a name, or the user's own.
+    """Returns the ψ of a name, or the user's own.
 
     Raises:
-        ValueError: No preset of that name.
+        ValueError: There is no preset of that name.
         TypeError: Neither a name nor callable.
     """
     if isinstance(choice, str):
@@ -149,7 +149,7 @@ def _reciprocal_range(low: Tensor, high: Tensor, epsilon: float | None) -> Tenso
     return extent.reciprocal_().masked_fill_(is_constant(low, high), 0)
 
 
-def _joined(extremes: list[tuple[Tensor, Tensor]], n: int) -> tuple[Tensor, Tensor]:
-    """Minima and maxima of blocks, in the order of ``chunks``, as those of samples, (N, 1, 1)."""
+def _join_extremes(extremes: list[tuple[Tensor, Tensor]], n: int) -> tuple[Tensor, Tensor]:
+    """Reduces minima and maxima of blocks, ordered as ``chunks``, to those of samples."""
     low, high = (torch.cat(column) for column in zip(*extremes, strict=True))
     return low.view(n, -1).amin(1).view(n, 1, 1), high.view(n, -1).amax(1).view(n, 1, 1)

@@ -1,4 +1,4 @@
-"""What the tests of all saliency methods share: how each is made, and a network they explain."""
+"""Fixtures of the tests of all saliency methods: their options and a network."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.one, self.bn = nn.Conv2d(channels, 8, 3, padding=1), nn.BatchNorm2d(8)
         self.two, self.head = nn.Conv2d(8, 6, 3, padding=1), nn.Linear(6, 5)
-        self.rows = 0  # the most that ran at once
+        self.rows = 0  # the largest batch
 
     def forward(self, x: Tensor) -> Tensor:
         self.rows = max(self.rows, len(x))

@@ -33,13 +33,13 @@ class Terms:
 
 def explicit_terms(model: nn.Module, x: Tensor, target: object = None) -> Terms:
     """By hooks on the modules of a network in eval mode."""
-    found: list[tuple[list[Tensor], Tensor]] = []
+    terms: list[tuple[list[Tensor], Tensor]] = []
 
     def watch(module: nn.Module, _inputs: object, y: Tensor) -> None:
         gradients: list[Tensor] = []
         bias = explicit_bias(module)
         assert bias is not None
-        found.append((gradients, bias))
+        terms.append((gradients, bias))
         y.register_hook(gradients.append)
 
     layers = [module for module in model.modules() if explicit_bias(module) is not None]
@@ -49,7 +49,7 @@ def explicit_terms(model: nn.Module, x: Tensor, target: object = None) -> Terms:
     finally:
         for handle in handles:
             handle.remove()
-    return Terms(gradient, [gradients[0] for gradients, _ in found], [bias for _, bias in found])
+    return Terms(gradient, [gradients[0] for gradients, _ in terms], [bias for _, bias in terms])
 
 
 def explicit_bias(module: nn.Module) -> Tensor | None:

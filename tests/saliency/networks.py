@@ -71,10 +71,10 @@ class FullResolution(nn.Module):
         return self.head(self.features(x).relu().flatten(1))
 
 
-def assert_near(found: Tensor, expected: Tensor, tolerance: float) -> None:
+def assert_near(saliency: Tensor, expected: Tensor, tolerance: float) -> None:
     """Each map within a share of its own largest value."""
-    assert found.shape == expected.shape, (found.shape, expected.shape)
+    assert saliency.shape == expected.shape, (saliency.shape, expected.shape)
     size = expected.flatten(1).abs().amax(1)
-    assert (size > 0).all() and found.isfinite().all()
-    off = (found.to(expected) - expected).flatten(1).abs().amax(1)
+    assert (size > 0).all() and saliency.isfinite().all()
+    off = (saliency.to(expected) - expected).flatten(1).abs().amax(1)
     assert (off <= tolerance * size).all(), (off / size).tolist()

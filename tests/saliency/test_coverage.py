@@ -1,4 +1,4 @@
-"""Which share of Σ|f^b| the map can place: by hand, and within its bounds."""
+"""Coverage, the share of Σ|f^b| on the image: by hand, from tensors, and within its bounds."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def test_by_hand() -> None:
     placed = (gradient * conv.bias[:, None, None]).abs().sum((1, 2, 3))
     expected = placed / (placed + linear.bias[target].abs())
     for sites in ("all", "bias"):
-        found = FullGrad(sites=sites).coverage(model, x, target)
-        assert found.dtype == torch.float64 and found.shape == (3,)
-        torch.testing.assert_close(found, expected.detach(), rtol=1e-12, atol=0)
+        coverage = FullGrad(sites=sites).coverage(model, x, target)
+        assert coverage.dtype == torch.float64 and coverage.shape == (3,)
+        torch.testing.assert_close(coverage, expected.detach(), rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("sites", ["all", "bias"])
@@ -39,23 +39,23 @@ def test_as_the_tensors_say(name: str, sites: str) -> None:
     else:
         layers = naive.all_bias_gradients(model, x, 3)
     placed = sum(y.abs().sum((1, 2, 3)) for y in layers if y.shape[2] * y.shape[3] > 1)
-    found = FullGrad(sites=sites).coverage(model, x, 3)
-    assert ((found > 0) & (found < 1)).all()
-    torch.testing.assert_close(found, placed / total, rtol=1e-10, atol=0)
+    coverage = FullGrad(sites=sites).coverage(model, x, 3)
+    assert ((coverage > 0) & (coverage < 1)).all()
+    torch.testing.assert_close(coverage, placed / total, rtol=1e-10, atol=0)
     alone = [FullGrad(sites=sites).coverage(model, x[i : i + 1], 3) for i in range(2)]
-    torch.testing.assert_close(found, torch.cat(alone), rtol=1e-10, atol=0)
+    torch.testing.assert_close(coverage, torch.cat(alone), rtol=1e-10, atol=0)
 
 
 def test_one_where_every_bias_lies_on_the_image() -> None:
     model = redraw(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.GELU())).eval()
-    found = FullGrad().coverage(model, images(2, 3, 7, 8), lambda y: y[:, 0].mean((1, 2)))
-    torch.testing.assert_close(found, torch.ones(2, dtype=torch.float64), rtol=1e-14, atol=0)
+    coverage = FullGrad().coverage(model, images(2, 3, 7, 8), lambda y: y[:, 0].mean((1, 2)))
+    torch.testing.assert_close(coverage, torch.ones(2, dtype=torch.float64), rtol=1e-14, atol=0)
 
 
 def test_one_where_there_are_no_biases() -> None:
     model = redraw(nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.ReLU()))
-    found = FullGrad().coverage(model, images(2, 3, 7, 8), lambda y: y.sum((1, 2, 3)))
-    assert found.tolist() == [1, 1]
+    coverage = FullGrad().coverage(model, images(2, 3, 7, 8), lambda y: y.sum((1, 2, 3)))
+    assert coverage.tolist() == [1, 1]
 
 
 def test_zero_where_no_bias_lies_on_the_image() -> None:
@@ -96,7 +96,7 @@ class WithShift(nn.Module):
 
 def test_what_is_known_as_a_number_alone_is_not_covered() -> None:
     model, x = WithShift(), images(2, 3, 7, 8)
-    found = FullGrad().coverage(model, x, lambda y: y.sum((1, 2, 3)))
+    coverage = FullGrad().coverage(model, x, lambda y: y.sum((1, 2, 3)))
     placed, shift = model.conv.bias.detach().abs().sum() * 30, 3 * 4 * 30
     expected = (placed / (placed + shift)).expand(2)
-    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
+    torch.testing.assert_close(coverage, expected, rtol=1e-12, atol=0)

@@ -43,7 +43,7 @@ class SquareRoot:
 @pytest.mark.parametrize("sites", ["all", "bias"])
 def test_psi_of_a_users_own(sites: str, corners: bool | None) -> None:
     model, x = network("plain"), images(2, 3, 21, 30)
-    found = FullGrad(SquareRoot(corners), sites=sites)(model, x)
+    saliency = FullGrad(SquareRoot(corners), sites=sites)(model, x)
     terms = naive.explicit_terms(model, x)
     expected = (terms.input_gradient * x).abs().sqrt().sum(1, keepdim=True)
     for layer in terms.bias_gradients:
@@ -52,7 +52,7 @@ def test_psi_of_a_users_own(sites: str, corners: bool | None) -> None:
             expected = expected + F.interpolate(
                 one, (21, 30), mode="bilinear", align_corners=bool(corners)
             )
-    assert_near(found, expected, 1e-9)
+    assert_near(saliency, expected, 1e-9)
 
 
 def test_psi_of_a_users_own_gets_single_precision_at_least() -> None:
@@ -67,7 +67,7 @@ def test_psi_of_a_users_own_gets_single_precision_at_least() -> None:
 
 
 @pytest.mark.parametrize(
-    ("psi", "came"),
+    ("psi", "returned"),
     [
         (lambda values: values, "(2, 3, 20, 24)|(2, 8"),
         (lambda values: values.sum(1), "(2, 5, 6)"),
@@ -76,13 +76,13 @@ def test_psi_of_a_users_own_gets_single_precision_at_least() -> None:
     ],
 )
 def test_psi_that_returns_another_shape_is_refused(
-    psi: Callable[[Tensor], Tensor], came: str
+    psi: Callable[[Tensor], Tensor], returned: str
 ) -> None:
     with pytest.raises(
         ValueError, match=r"postprocess must turn .*\(N, 1, h, w\).*sum\(1"
     ) as error:
         FullGrad(psi)(network("plain"), images(2, 3, 20, 24))
-    assert any(part in str(error.value) for part in came.split("|"))
+    assert any(part in str(error.value) for part in returned.split("|"))
 
 
 def test_placement_of_a_users_own() -> None:
@@ -95,19 +95,19 @@ def test_placement_of_a_users_own() -> None:
             return values.flip(3)
         return values.view(-1, 1, 4, 4) if site.name == "10" else None
 
-    found = FullGrad("signed", placement=place)(model, x)
+    saliency = FullGrad("signed", placement=place)(model, x)
     expected = (fg.input_gradient * x).sum(1, keepdim=True)
     expected = expected + fg.bias_gradients["0"].values.flip(3).sum(1, keepdim=True)
     grid = fg.bias_gradients["10"].values.view(2, 1, 4, 4)
     expected = expected + F.interpolate(grid, (20, 24), mode="bilinear", align_corners=False)
-    assert_near(found, expected, 1e-10)
+    assert_near(saliency, expected, 1e-10)
 
 
 def test_default_placement_can_be_called_by_a_users_own() -> None:
     model, x = network("residual"), images(2, 3, 48, 64)
     for preset in ("paper", "abs"):
-        found = FullGrad(preset, placement=place_on_image)(model, x)
-        assert_near(found, FullGrad(preset)(model, x), 1e-10)
+        saliency = FullGrad(preset, placement=place_on_image)(model, x)
+        assert_near(saliency, FullGrad(preset)(model, x), 1e-10)
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 6), (4, 2, 5, 6)])
@@ -148,9 +148,9 @@ def test_without_psi_map_and_unplaced_terms_sum_to_f(height: int, width: int) ->
     fg = fgl.full_gradients(model, x)
     unplaced = [fg.bias_terms[name] for name, b in fg.bias_gradients.items() if b.spatial is None]
     assert len(unplaced) == 1 and unplaced[0].abs().min() > 1e-6
-    found = FullGrad("signed", sites="all")(model, x).sum((1, 2, 3)) + unplaced[0]
+    saliency = FullGrad("signed", sites="all")(model, x).sum((1, 2, 3)) + unplaced[0]
     expected = model(x).amax(1)
-    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(saliency, expected, rtol=1e-10, atol=1e-10)
     left_out = FullGrad("signed", sites="bias")(model, x).sum((1, 2, 3)) + unplaced[0]
     assert (left_out - expected).abs().min() > 1e-6  # the SiLU
 
@@ -173,9 +173,9 @@ def test_all_sites_are_more_where_non_linearities_have_biases() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_any_number_of_channels(channels: int, preset: str) -> None:
     model, x = redraw(plain(channels)).eval(), images(2, channels, 22, 31)
-    found = FullGrad(preset)(model, x)
-    assert found.shape == (2, 1, 22, 31)
-    assert_near(found, naive.fullgrad(preset, model, x), 1e-9)
+    saliency = FullGrad(preset)(model, x)
+    assert saliency.shape == (2, 1, 22, 31)
+    assert_near(saliency, naive.fullgrad(preset, model, x), 1e-9)
 
 
 @pytest.mark.parametrize("sites", ["all", "bias"])
@@ -197,10 +197,10 @@ def test_each_sample_is_the_same_alone(
 
 def test_batch_with_different_targets_explains_each_with_its_own() -> None:
     model, x = network("residual"), images(1, 3, 48, 64).expand(CLASSES, 3, 48, 64)
-    found = FullGrad()(model, x, torch.arange(CLASSES))
+    saliency = FullGrad()(model, x, torch.arange(CLASSES))
     for i in range(CLASSES):
-        assert_near(found[i : i + 1], naive.fullgrad("paper", model, x[:1], i), 1e-9)
-    assert (found[0] - found[1]).abs().max() > 1e-3 * found.max()
+        assert_near(saliency[i : i + 1], naive.fullgrad("paper", model, x[:1], i), 1e-9)
+    assert (saliency[0] - saliency[1]).abs().max() > 1e-3 * saliency.max()
 
 
 def test_samples_that_cannot_be_followed_are_explained_one_by_one() -> None:
@@ -238,10 +238,11 @@ class Scrambled(nn.Module):
 def test_dtype_of_maps(given: torch.dtype, returned: torch.dtype) -> None:
     model, x = network("plain", given), images(2, 3, 20, 24).to(given)
     for preset in PRESETS:
-        found = FullGrad(preset)(model, x, 1)
-        assert found.dtype == returned and not found.requires_grad
+        saliency = FullGrad(preset)(model, x, 1)
+        assert saliency.dtype == returned and not saliency.requires_grad
         if given == torch.bfloat16:
             exact = FullGrad(preset)(network("plain"), x.double(), 1)
             assert (
-                torch.corrcoef(torch.stack([found.flatten().double(), exact.flatten()]))[0, 1] > 0.9
+                torch.corrcoef(torch.stack([saliency.flatten().double(), exact.flatten()]))[0, 1]
+                > 0.9
             )

@@ -132,11 +132,11 @@ def test_a_head_that_runs_last_but_is_not_explained_is_passed_over() -> None:
     assert expected.max() > 0
     torch.testing.assert_close(GradCAM(layer="shared")(net, x, main_head), expected)
     # The other head, explained.
-    found = GradCAM()(net, x, lambda y: y["auxiliary"][range(3), TARGETS.tolist()])
+    saliency = GradCAM()(net, x, lambda y: y["auxiliary"][range(3), TARGETS.tolist()])
     expected = by_formula(
         nn.Sequential(net.stem, nn.ReLU(), net.auxiliary), lambda a: a.mean((2, 3)), x
     )  # type: ignore[arg-type]
-    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(saliency, expected)
 
 
 def test_a_layer_that_does_not_feed_the_output_is_refused() -> None:
@@ -150,7 +150,7 @@ def test_a_layer_that_does_not_feed_the_output_is_refused() -> None:
 
 
 def test_a_named_layer_whose_output_is_a_view_that_is_overwritten() -> None:
-    """After an in-place ReLU on a view, its own node is no longer part of the graph."""
+    """After an in-place ReLU on a view, the node of the view is not part of the graph any more."""
 
     class Permuted(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

@@ -40,5 +40,5 @@ def test_layers_and_input_add_up_to_fullgrad() -> None:
 
 
 def test_an_unknown_resolution_is_refused() -> None:
-    with pytest.raises(ValueError, match="'native' or 'image'"):
+    with pytest.raises(ValueError, match="'native', 'image'"):
         fgl.layer_maps(network("plain"), torch.rand(1, 3, 20, 20), resolution="full")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What every saliency method promises, whatever it computes."""
+"""The contract of every saliency method, whatever it computes."""
 
 from __future__ import annotations
 

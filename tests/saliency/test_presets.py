@@ -33,8 +33,8 @@ def batch(dtype: torch.dtype, height: int = 48, width: int = 64) -> Tensor:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_explicit_biases_as_the_formula_says(name: str, preset: str) -> None:
     model, x = cached(name, torch.float64), batch(torch.float64)
-    found = FullGrad(preset, sites="bias")(model, x, TARGET)
-    assert_near(found, naive.fullgrad(preset, model, x, TARGET), 1e-9)
+    saliency = FullGrad(preset, sites="bias")(model, x, TARGET)
+    assert_near(saliency, naive.fullgrad(preset, model, x, TARGET), 1e-9)
 
 
 @pytest.mark.parametrize(
@@ -44,17 +44,17 @@ def test_explicit_biases_as_the_formula_says(name: str, preset: str) -> None:
 )
 def test_all_biases_as_the_formula_says(name: str, preset: str) -> None:
     model, x = cached(name, torch.float64), batch(torch.float64)
-    found = FullGrad(preset, sites="all")(model, x, TARGET)
-    assert_near(found, naive.fullgrad(preset, model, x, TARGET, sites="all"), 1e-9)
+    saliency = FullGrad(preset, sites="all")(model, x, TARGET)
+    assert_near(saliency, naive.fullgrad(preset, model, x, TARGET, sites="all"), 1e-9)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("name", ["plain", "residual", "dense", "mobile"])
 def test_in_single_precision(name: str, preset: str) -> None:
     model, x = cached(name, torch.float32), batch(torch.float32)
-    found = FullGrad(preset, sites="bias")(model, x, TARGET)
-    assert found.dtype == torch.float32
-    assert_near(found, naive.fullgrad(preset, model, x, TARGET), 1e-5)
+    saliency = FullGrad(preset, sites="bias")(model, x, TARGET)
+    assert saliency.dtype == torch.float32
+    assert_near(saliency, naive.fullgrad(preset, model, x, TARGET), 1e-5)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -85,26 +85,26 @@ def test_odd_sizes_and_maps_that_shrink_to_a_point(preset: str, height: int, wid
 @pytest.mark.parametrize("preset", ["paper", "idiap", "signed"])
 def test_bicubic(preset: str) -> None:
     model, x = cached("residual", torch.float64), batch(torch.float64)
-    found = FullGrad(preset, interpolation="bicubic")(model, x)
-    assert_near(found, naive.fullgrad(preset, model, x, mode="bicubic"), 1e-9)
-    assert (found - FullGrad(preset)(model, x)).abs().max() > 1e-3 * found.abs().max()
+    saliency = FullGrad(preset, interpolation="bicubic")(model, x)
+    assert_near(saliency, naive.fullgrad(preset, model, x, mode="bicubic"), 1e-9)
+    assert (saliency - FullGrad(preset)(model, x)).abs().max() > 1e-3 * saliency.abs().max()
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_without_multiplying_by_the_input(preset: str) -> None:
     model, x = cached("plain", torch.float64), batch(torch.float64)
-    found = FullGrad(preset, multiply_by_input=False)(model, x)
-    assert_near(found, naive.fullgrad(preset, model, x, multiply_by_input=False), 1e-9)
-    assert (found - FullGrad(preset)(model, x)).abs().max() > 1e-3 * found.abs().max()
+    saliency = FullGrad(preset, multiply_by_input=False)(model, x)
+    assert_near(saliency, naive.fullgrad(preset, model, x, multiply_by_input=False), 1e-9)
+    assert (saliency - FullGrad(preset)(model, x)).abs().max() > 1e-3 * saliency.abs().max()
 
 
 def test_released_codes_take_explicit_biases_and_others_all() -> None:
     model, x = cached("mobile", torch.float64), batch(torch.float64)
     for preset in PRESETS:
         taken, other = ("bias", "all") if preset in RELEASED else ("all", "bias")
-        found = FullGrad(preset)(model, x)
-        assert_near(found, FullGrad(preset, sites=taken)(model, x), 1e-12)
-        assert (found - FullGrad(preset, sites=other)(model, x)).abs().max() > 1e-3
+        saliency = FullGrad(preset)(model, x)
+        assert_near(saliency, FullGrad(preset, sites=taken)(model, x), 1e-12)
+        assert (saliency - FullGrad(preset, sites=other)(model, x)).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -114,14 +114,14 @@ def test_a_constant_channel(preset: str) -> None:
         nn.Sequential(nn.Conv2d(3, 6, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 4))
     )
     x = batch(torch.float64, 11, 14)
-    found = FullGrad(preset)(model, x)
+    saliency = FullGrad(preset)(model, x)
     _, gradient = plainly(model, x, None)
     input_term = naive.combined(preset, gradient * x, [])
-    assert_near(found, naive.fullgrad(preset, model, x), 1e-9)
+    assert_near(saliency, naive.fullgrad(preset, model, x), 1e-9)
     if preset in DROPS_CONSTANTS:
-        assert_near(found, input_term, 1e-12)
+        assert_near(saliency, input_term, 1e-12)
     elif preset != "pytorch_grad_cam":
-        assert (found - input_term).abs().min() > 1e-6  # it adds a constant
+        assert (saliency - input_term).abs().min() > 1e-6  # it adds a constant
 
 
 @pytest.mark.parametrize("preset", DROPS_CONSTANTS)
@@ -131,8 +131,8 @@ def test_rounding_noise_on_a_constant_channel_has_no_vote(preset: str) -> None:
     sign = -1 if preset == "negative" else 1
     psi = PRESETS[preset]
     assert psi(sign * noise).abs().max() == 0
-    found = psi(sign * (noise + 1e-9 * images(1, 1, 9, 9, seed=2)))
-    assert found.max() == pytest.approx(1) and found.min() == 0
+    saliency = psi(sign * (noise + 1e-9 * images(1, 1, 9, 9, seed=2)))
+    assert saliency.max() == pytest.approx(1) and saliency.min() == 0
 
 
 def test_a_constant_negative_channel_of_a_signed_preset_has_no_vote_either() -> None:
@@ -143,9 +143,9 @@ def test_a_constant_negative_channel_of_a_signed_preset_has_no_vote_either() -> 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_where_all_gradients_are_zero(preset: str) -> None:
     x = batch(torch.float64)
-    found = FullGrad(preset)(cached("plain", torch.float64), x, lambda y: 0 * y.sum(1))
-    assert found.shape == (2, 1, 48, 64)
-    assert torch.equal(found, torch.zeros_like(found))
+    saliency = FullGrad(preset)(cached("plain", torch.float64), x, lambda y: 0 * y.sum(1))
+    assert saliency.shape == (2, 1, 48, 64)
+    assert torch.equal(saliency, torch.zeros_like(saliency))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -153,18 +153,18 @@ def test_zero_gradient_of_one_sample_alone(preset: str) -> None:
     x = batch(torch.float64)
     weight = torch.tensor([0.0, 1.0], dtype=torch.float64)
     model = cached("plain", torch.float64)
-    found = FullGrad(preset)(model, x, lambda y: weight * y[:, 2])
-    assert torch.equal(found[0], torch.zeros_like(found[0]))
-    assert_near(found[1:], naive.fullgrad(preset, model, x[1:], 2), 1e-9)
+    saliency = FullGrad(preset)(model, x, lambda y: weight * y[:, 2])
+    assert torch.equal(saliency[0], torch.zeros_like(saliency[0]))
+    assert_near(saliency[1:], naive.fullgrad(preset, model, x[1:], 2), 1e-9)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_an_image_of_one_pixel(preset: str) -> None:
     model = redraw(nn.Sequential(nn.Conv2d(3, 6, 1), nn.ReLU(), nn.Flatten(), nn.Linear(6, 4)))
     x = batch(torch.float64, 1, 1)
-    found, expected = FullGrad(preset)(model, x), naive.fullgrad(preset, model, x)
-    assert found.shape == (2, 1, 1, 1)
-    torch.testing.assert_close(found, expected, rtol=1e-9, atol=1e-12)
+    saliency, expected = FullGrad(preset)(model, x), naive.fullgrad(preset, model, x)
+    assert saliency.shape == (2, 1, 1, 1)
+    torch.testing.assert_close(saliency, expected, rtol=1e-9, atol=1e-12)
     assert (expected == 0).all() == (preset in (*DROPS_CONSTANTS, "pytorch_grad_cam"))
 
 

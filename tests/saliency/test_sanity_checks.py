@@ -1,6 +1,6 @@
 """Does the map depend on what the network has learnt? After Adebayo et al. (NeurIPS 2018).
 
-A small network tells in which quadrant of a noisy image a bright square lies.
+A small network classifies in which quadrant of a noisy image a bright square lies.
 """
 
 from __future__ import annotations
@@ -78,19 +78,19 @@ def rank_correlation(maps: Tensor, others: Tensor) -> float:
 
 
 def cascade(method: object, net: nn.Sequential, x: Tensor, target: Tensor) -> list[float]:
-    """Correlations with the original map, as more layers from the top are initialised anew."""
+    """Correlations with the original map, as more layers from the top are re-initialised."""
     original = method(net, x, target)
     layers = [i for i, layer in enumerate(net) if hasattr(layer, "reset_parameters")]
-    found = torch.zeros(1 + len(layers))
+    similarity = torch.zeros(1 + len(layers))
     with torch.random.fork_rng(devices=[]):
         for seed in range(REDRAWS):
             torch.manual_seed(seed)
             changed = deepcopy(net)
-            found[0] += rank_correlation(method(changed, x, target), original)
+            similarity[0] += rank_correlation(method(changed, x, target), original)
             for rank, i in enumerate(reversed(layers), start=1):
                 changed[i].reset_parameters()
-                found[rank] += rank_correlation(method(changed, x, target), original)
-    return (found / REDRAWS).tolist()
+                similarity[rank] += rank_correlation(method(changed, x, target), original)
+    return (similarity / REDRAWS).tolist()
 
 
 @pytest.mark.parametrize(
@@ -101,19 +101,21 @@ def test_the_map_falls_apart_with_the_layers(
     preset: str, after_one: float, after_all: float
 ) -> None:
     x, quadrants, _ = squares()
-    found = cascade(fgl.FullGrad(preset), trained(0), x[SHOWN], quadrants[SHOWN])
-    assert len(found) == 6 and found[0] == pytest.approx(1)
-    assert max(found[1:]) < after_one, found  # the last layer alone suffices to change it much
-    assert found[-1] < after_all and found[-1] < found[1] - 0.1, found
+    similarity = cascade(fgl.FullGrad(preset), trained(0), x[SHOWN], quadrants[SHOWN])
+    assert len(similarity) == 6 and similarity[0] == pytest.approx(1)
+    assert max(similarity[1:]) < after_one, (
+        similarity
+    )  # the last layer alone suffices to change it much
+    assert similarity[-1] < after_all and similarity[-1] < similarity[1] - 0.1, similarity
     if preset == "abs":  # rescaled by nothing, it falls steadily
-        assert all(later < earlier + 0.05 for earlier, later in pairwise(found))
+        assert all(later < earlier + 0.05 for earlier, later in pairwise(similarity))
 
 
 def test_an_edge_detector_does_not_notice() -> None:
     """The control: what does not look at the network passes no such check."""
     x, quadrants, _ = squares()
-    found = cascade(fgl.saliency_method("sobel"), trained(0), x[SHOWN], quadrants[SHOWN])
-    assert found == pytest.approx([1] * 6)
+    similarity = cascade(fgl.saliency_method("sobel"), trained(0), x[SHOWN], quadrants[SHOWN])
+    assert similarity == pytest.approx([1] * 6)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -76,15 +76,17 @@ def test_smooth_fullgrad_averages_before_psi(name: str, preset: str, at_once: in
     model, x, target = network(name), images(2, 3, 40, 36), torch.tensor([1, 4])
     ids = torch.tensor([7, -2])
     method = smooth(preset, sites="bias", internal_batch_size=at_once)
-    found = method(model, x, target, sample_ids=ids)
-    assert_near(found, naive_smooth(preset, model, x, target, ids), 1e-9)
+    saliency = method(model, x, target, sample_ids=ids)
+    assert_near(saliency, naive_smooth(preset, model, x, target, ids), 1e-9)
 
 
 def test_implicit_biases_are_averaged_too() -> None:
     model, x, ids = network("mobile"), images(1, 3, 40, 36), torch.tensor([7])
-    found = smooth("paper", sites="all", internal_batch_size=2)(model, x, 1, sample_ids=ids)
-    assert_near(found, naive_smooth("paper", model, x, torch.tensor([1]), ids, sites="all"), 1e-9)
-    assert_near(smooth("paper")(model, x, 1, sample_ids=ids), found, 1e-10)
+    saliency = smooth("paper", sites="all", internal_batch_size=2)(model, x, 1, sample_ids=ids)
+    assert_near(
+        saliency, naive_smooth("paper", model, x, torch.tensor([1]), ids, sites="all"), 1e-9
+    )
+    assert_near(smooth("paper")(model, x, 1, sample_ids=ids), saliency, 1e-10)
 
 
 def naive_smooth(
@@ -112,8 +114,8 @@ def naive_smooth(
 def test_without_noise_it_is_fullgrad(preset: str) -> None:
     model, x = network("mobile"), images(2, 3, 40, 36)
     for at_once in (2, 32):
-        found = smooth(preset, noise_level=0.0, internal_batch_size=at_once)(model, x)
-        assert_near(found, FullGrad(preset)(model, x), 1e-9)
+        saliency = smooth(preset, noise_level=0.0, internal_batch_size=at_once)(model, x)
+        assert_near(saliency, FullGrad(preset)(model, x), 1e-9)
 
 
 def test_the_target_is_fixed_on_the_clean_image() -> None:
@@ -126,9 +128,9 @@ def test_the_target_is_fixed_on_the_clean_image() -> None:
         noise = gaussian_noise(x[i], SEED, i, range(DRAWS))
         assert (model(x[i] + spread[i] * noise).argmax(1) != top[i]).any()
     method = smooth("paper", noise_level=1.0)
-    found = method(model, x, sample_ids=ids)
-    assert_near(found, method(model, x, top, sample_ids=ids), 1e-12)
-    assert (found - method(model, x, (top + 1) % 5, sample_ids=ids)).abs().max() > 0.1
+    saliency = method(model, x, sample_ids=ids)
+    assert_near(saliency, method(model, x, top, sample_ids=ids), 1e-12)
+    assert (saliency - method(model, x, (top + 1) % 5, sample_ids=ids)).abs().max() > 0.1
 
 
 @pytest.mark.parametrize(

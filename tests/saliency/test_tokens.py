@@ -1,4 +1,4 @@
-"""Where transformers hold the image: tokens beside class and register tokens, NHWC, no windows."""
+"""The place of the image in transformers: among class and register tokens, in NHWC, in windows."""
 
 from __future__ import annotations
 
@@ -92,13 +92,13 @@ def test_tokens_are_folded_to_their_grid(extra: str, n: int, explicit: bool) -> 
     front, behind = EXTRA[extra]
     fg = fgl.full_gradients(TinyViT(front, behind, explicit=explicit), photographs(n), 1)
     folded = 0
-    for name, found in fg.bias_gradients.items():
-        expected = by_hand(found.values, front, front + HEIGHT * WIDTH + behind)
+    for name, term in fg.bias_gradients.items():
+        expected = by_hand(term.values, front, front + HEIGHT * WIDTH + behind)
         layout = fg.sites[name].layout
-        assert (layout is None) == (expected is None), (name, found.values.shape)
+        assert (layout is None) == (expected is None), (name, term.values.shape)
         if layout is not None and expected is not None:
-            assert found.spatial == ("NCHW" if name == "patches" else "tokens")
-            assert torch.equal(layout.fold(found.values), expected), name
+            assert term.spatial == ("NCHW" if name == "patches" else "tokens")
+            assert torch.equal(layout.fold(term.values), expected), name
             folded += 1
     assert folded >= 2 * 7 + 2  # norm, qkv, attention, out, up, gelu, down; patches, position
 
@@ -142,9 +142,9 @@ def test_map_and_coverage_of_a_transformer(extra: str) -> None:
     fg = fgl.full_gradients(model, x, 1)
     expected = (fg.input_gradient * x).abs().sum(1, keepdim=True)
     placed, total = torch.zeros(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
-    for found in fg.bias_gradients.values():
-        total += found.values.abs().flatten(1).sum(1)
-        on_image = by_hand(found.values, front, front + HEIGHT * WIDTH + behind)
+    for term in fg.bias_gradients.values():
+        total += term.values.abs().flatten(1).sum(1)
+        on_image = by_hand(term.values, front, front + HEIGHT * WIDTH + behind)
         if on_image is not None:
             size = on_image.abs().sum(1, keepdim=True)
             placed += size.sum((1, 2, 3))
@@ -169,8 +169,8 @@ def test_vit_of_torchvision(n: int) -> None:
     """(N, L, C), (L, N, C), (L·N, C) and (N, heads, L, d), L = 17: of one size with N = 17."""
     model = redraw(tv.VisionTransformer(32, 8, 2, 2, 16, 32, num_classes=5)).eval()
     fg = fgl.full_gradients(model, images(n, 3, 32, 32), 1)
-    for name, found in fg.bias_gradients.items():
-        values, site = found.values, fg.sites[name]
+    for name, term in fg.bias_gradients.items():
+        values, site = term.values, fg.sites[name]
         if name in ("conv_proj", "heads.head"):
             assert site.spatial == ("NCHW" if name == "conv_proj" else None)
             continue
@@ -182,7 +182,7 @@ def test_vit_of_torchvision(n: int) -> None:
             values = values.transpose(1, 2).flatten(2)
         expected = values[:, 1:].transpose(1, 2).reshape(n, -1, 4, 4)
         assert site.spatial == "tokens" and site.layout is not None
-        assert torch.equal(site.layout.fold(found.values), expected), name
+        assert torch.equal(site.layout.fold(term.values), expected), name
     assert len(fg.sites) == 2 * 8 + 5
 
 
@@ -198,10 +198,10 @@ def test_convnext_holds_channels_last(n: int) -> None:
     inside = [name for name in fg.sites if ".block." in name and not name.endswith("block.0")]
     assert len(inside) == 2 * 4
     for name in inside:
-        found, layout = fg.bias_gradients[name], fg.sites[name].layout
-        assert found.spatial == "NHWC" and layout is not None
-        assert torch.equal(layout.fold(found.values), found.values.permute(0, 3, 1, 2))
-        assert layout.fold(found.values).shape[2:] in ((12, 16), (6, 8))
+        term, layout = fg.bias_gradients[name], fg.sites[name].layout
+        assert term.spatial == "NHWC" and layout is not None
+        assert torch.equal(layout.fold(term.values), term.values.permute(0, 3, 1, 2))
+        assert layout.fold(term.values).shape[2:] in ((12, 16), (6, 8))
     convolutions = [name for name, site in fg.sites.items() if site.op == "conv2d"]
     assert {fg.sites[name].spatial for name in convolutions} == {"NCHW"}
 
@@ -221,9 +221,9 @@ def test_windows_have_no_place(n: int) -> None:
     for name in windows:
         assert fg.sites[name].spatial is None, name
     for name in outside:
-        found, layout = fg.bias_gradients[name], fg.sites[name].layout
-        assert found.spatial == "NHWC" and layout is not None, name
-        assert torch.equal(layout.fold(found.values), found.values.permute(0, 3, 1, 2))
+        term, layout = fg.bias_gradients[name], fg.sites[name].layout
+        assert term.spatial == "NHWC" and layout is not None, name
+        assert torch.equal(layout.fold(term.values), term.values.permute(0, 3, 1, 2))
     alone = torch.cat([FullGrad()(swin(), one[None], 1) for one in x])
     assert_near(FullGrad()(swin(), x, 1), alone, 1e-10)
 
