@@ -40,27 +40,12 @@ class Store(Protocol):
         """Marks the store as complete."""
 
 
-class IndexedDataModule(Protocol):
-    """A data module whose prediction loaders, one for each split, yield (rows (N,), batch)."""
-
-    @property
-    def splits(self) -> Sequence[str]:
-        """Names of the splits, in the order of the loaders."""
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        """Number of rows of each split."""
-
-    def only_rows(self, rows: Mapping[str, Sequence[int]]) -> None:
-        """Restricts the loaders to these rows; splits that are not named are complete."""
-
-
 class ResumablePredictionWriter(BasePredictionWriter, ABC):
     """Writes the predictions of ``trainer.predict`` into a store, for the rows that it lacks.
 
-    The data module must be an ``IndexedDataModule``, such as ``ROARDataModule`` or
-    ``IndexedSplitDataModule``. Each process writes rows of its own; they wait for each other once,
-    at the end.
+    The data module has ``splits``, whose prediction loaders yield (rows (N,), batch), and restricts
+    them to the rows of ``only_rows(rows)``: ``ROARDataModule`` or ``IndexedSplitDataModule``. Each
+    process writes rows of its own; they wait for each other once, at the end.
 
     Args:
         location: Path or name of the store, for messages.
