@@ -1,4 +1,4 @@
-"""What FullGradMonitor adds to an epoch: ``fit`` with and without it, in turn.
+"""Time that FullGradMonitor adds to an epoch: ``fit`` with and without it, in turn.
 
     python -m benchmarks.monitor --data path/to/cifar100-as-image-folder [--epochs 3]
 
@@ -6,7 +6,7 @@ The folder holds ``train/<class>/*.png`` and ``test/<class>/*.png``, 32×32. The
 9-layer VGG of the paper, an epoch has 10,000 images, a validation 1,000. Three trainings run epoch
 by epoch in turn: without, without again as a control, and with the monitor. Before them each runs
 one short epoch, whose validation pays for imports and for the choice of samples. The difference of
-two epochs drowns in the noise of a shared machine, as the control tells: the time spent in the
+two epochs drowns in the noise of a shared machine, as the control shows: the time spent in the
 monitor's own hooks is measured too. Each epoch is a ``fit`` of its own, so its film strip is drawn
 each time.
 """
@@ -31,7 +31,7 @@ VALIDATION, BATCH, WARM_UP = 1_000, 100, 500
 
 
 def timed(monitor: fgl.FullGradMonitor) -> list[float]:
-    """The seconds spent in a monitor's hooks, a number for each call, from now on."""
+    """Records the seconds of each call of a monitor's hooks in the list that it returns."""
     seconds: list[float] = []
 
     def call(hook: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
@@ -48,7 +48,7 @@ def timed(monitor: fgl.FullGradMonitor) -> list[float]:
 
 
 class EpochByEpoch:
-    """A training that runs one epoch whenever it is asked to."""
+    """A training that runs epoch by epoch."""
 
     def __init__(self, data: Path, logs: Path, *callbacks: pl.Callback) -> None:
         pl.seed_everything(0)
@@ -68,7 +68,7 @@ class EpochByEpoch:
         )
 
     def epoch(self, images: int) -> float:
-        """Seconds of one more epoch with its validation."""
+        """Runs one more epoch with its validation; returns its seconds."""
         self.trainer.limit_train_batches = images // BATCH
         self.trainer.fit_loop.max_epochs += 1
         start = time.perf_counter()
@@ -100,8 +100,8 @@ def main() -> None:
             for name in order:
                 seconds[name].append(runs[name].epoch(options.images))
             shares.append(sum(hooks) / seconds["without"][-1])
-            found = ", ".join(f"{name} {seconds[name][-1]:.2f}" for name in runs)
-            print(f"{number}: {found}; in the monitor {sum(hooks):.2f}", flush=True)
+            line = ", ".join(f"{name} {seconds[name][-1]:.2f}" for name in runs)
+            print(f"{number}: {line}; in the monitor {sum(hooks):.2f}", flush=True)
             order.append(order.pop(0))
     for name in ("control", "with"):
         pairs = zip(seconds[name], seconds["without"], strict=True)

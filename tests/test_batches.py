@@ -14,10 +14,10 @@ from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, Dataset
 
 from fullgrad_lightning.datamodules import ROARDataModule
-from fullgrad_lightning.evaluation.roar.components import resolve
 from fullgrad_lightning.evaluation.roar.config import GridConfig
 from fullgrad_lightning.evaluation.roar.example_writer import write_examples
-from fullgrad_lightning.evaluation.roar.preflight import check
+from fullgrad_lightning.evaluation.roar.preflight import preflight
+from fullgrad_lightning.evaluation.roar.resolution import resolve_grid
 from fullgrad_lightning.models import ImageClassifier, SaliencyPredictor
 from tests.evaluation.roar.grids import options
 from tests.models.test_saliency_predictor import Weighted
@@ -103,8 +103,8 @@ def test_grids_take_them(form: str, tmp_path: Path) -> None:
     data = {"class_path": "tests.test_batches.Data", "init_args": {"form": form}}
     model = {"class_path": "ImageClassifier", "init_args": {"num_classes": CLASSES}}
     tmp_path.joinpath("grid").mkdir()
-    grid = resolve(GridConfig(**options(tmp_path / "grid", data=data, model=model)))
-    assert check(grid, []).startswith("Maps: 0 to estimate")
+    grid = resolve_grid(GridConfig(**options(tmp_path / "grid", data=data, model=model)))
+    assert preflight(grid, []).startswith("Maps: 0 to estimate")
 
 
 @every_form

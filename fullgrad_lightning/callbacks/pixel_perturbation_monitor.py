@@ -90,7 +90,7 @@ class PixelPerturbationMonitor(ValidationMonitor["_Run"]):
         self._options: dict[str, Any] = {
             "fractions": fractions, "order": order, "seed": seed, "batch_size": batch_size,
         }  # fmt: skip
-        # The fill "mean" may get its mean from the DataModule, which is not known yet.
+        # The fill "mean" may get its mean from the DataModule, which setup reads.
         waits = fill == "mean" and self._normalization is None
         PixelPerturbation(**self._options, fill="black" if waits else fill, mean=mean, std=std)
         self._options["fill"] = fill

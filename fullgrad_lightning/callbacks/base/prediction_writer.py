@@ -24,9 +24,9 @@ from fullgrad_lightning.utilities.describe import describe
 class ResumablePredictionWriter(BasePredictionWriter, ABC):
     """Writes the predictions of ``trainer.predict`` into a store, for the rows that it lacks.
 
-    The data module must be an ``IndexedDataModule``, such as ``ROARDataModule`` or
-    ``IndexedSplitDataModule``. Each process writes rows of its own; they wait for each other once,
-    at the end.
+    The data module has ``splits``, whose prediction loaders yield (rows (N,), batch), and restricts
+    them to the rows of ``only_rows(rows)``: ``ROARDataModule`` or ``IndexedSplitDataModule``. Each
+    process writes rows of its own; they wait for each other once, at the end.
 
     Args:
         location: Path or name of the store, for messages.

@@ -67,7 +67,7 @@ def compute_map_metrics(
     Args:
         maps: (n, 1, H, W) of the main method.
         samples: The n samples.
-        previous: Their maps at the validation before, if any.
+        previous: (n, 1, H, W), the maps at the validation before, if any.
         coverage: (n,) of each map, for methods that define it.
     """
     undefined = torch.tensor(torch.nan)

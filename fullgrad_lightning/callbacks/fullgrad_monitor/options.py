@@ -68,7 +68,7 @@ def create_methods(
 
     Args:
         method: Name of the main method.
-        method_options: Its options.
+        method_options: Options of the main method.
         methods: Names of more methods.
         postprocess: ψ of FullGrad and its variants; ``method_options`` takes precedence.
 

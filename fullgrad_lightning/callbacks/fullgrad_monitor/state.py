@@ -17,8 +17,9 @@ class MonitorState:
 
     Attributes:
         samples: The samples; ``None`` before the first validation that is explained.
-        maps: Their latest maps of the main method, (n, 1, H, W); in the first process only.
-        history: Their maps so far; in the first process only.
+        maps: The latest maps of the samples by the main method, (n, 1, H, W); in the first process
+            only.
+        history: The maps of all validations so far; in the first process only.
     """
 
     samples: WatchedSamples | None = None

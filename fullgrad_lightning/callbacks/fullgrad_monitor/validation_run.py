@@ -40,7 +40,7 @@ class ValidationRun:
         positions: Positions in the data set of the watched samples.
         network: Images (N, C, H, W) to logits (N, K), bound to the module.
         trainer: The Trainer that validates or tests.
-        module: Its module.
+        module: The module that is validated.
 
     Attributes:
         explanations: Explanations of the watched samples; ``None`` before, and in other processes
@@ -93,7 +93,7 @@ class ValidationRun:
 
     def compute(self) -> dict[str, Tensor]:
         """Returns all scalars by name, the same in every process. A collective."""
-        self._explain()  # in a loader without a length, no batch is known to be the last
+        self._explain()  # no batch of a loader without a length counts as the last
         explains = self.trainer.is_global_zero
         map_metrics = self._map_metrics if explains else torch.zeros_like(self._map_metrics)
         values = dict(zip(MAP_METRICS, self._sum_over_processes(map_metrics), strict=True))
