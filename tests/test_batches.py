@@ -104,7 +104,7 @@ def test_grids_take_them(form: str, tmp_path: Path) -> None:
     model = {"class_path": "ImageClassifier", "init_args": {"num_classes": CLASSES}}
     tmp_path.joinpath("grid").mkdir()
     grid = resolve_grid(GridConfig(**options(tmp_path / "grid", data=data, model=model)))
-    assert preflight(grid, []).startswith("Maps: 0 to estimate")
+    assert preflight(grid, []).startswith("Saliency maps: 0 stores to compute")
 
 
 @every_form

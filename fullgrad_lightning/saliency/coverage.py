@@ -38,7 +38,7 @@ class CoverageHandler(BiasGradientHandler):
 
     Args:
         sites: The sites that the map takes.
-        placement: Their place on the image; ``None``: ``place_on_image``.
+        placement: The place of a site on the image; ``None``: ``place_on_image``.
     """
 
     def __init__(self, sites: Sites, placement: Placement | None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def is_int(value: object, minimum: int | None = None) -> bool:
-    """Whether a value is an integer, booleans excluded, and at least ``minimum``.
+    """Returns whether a value is an integer, booleans excluded, and at least ``minimum``.
 
     Examples:
         >>> is_int(3, 1), is_int(0, 1), is_int(True), is_int(3.0)
