@@ -16,7 +16,7 @@ from fullgrad_lightning.decomposition.bias_gradients import (
 )
 from fullgrad_lightning.decomposition.completeness import report_incompleteness
 from fullgrad_lightning.decomposition.handlers import HandlerList
-from fullgrad_lightning.saliency.base import SaliencyMethod, map_dtype, validate_images
+from fullgrad_lightning.saliency.base import SaliencyMethod, fix_target, map_dtype, validate_images
 from fullgrad_lightning.saliency.coverage import CoverageHandler, compute_coverage
 from fullgrad_lightning.saliency.explanation import Explanation, join_explanations
 from fullgrad_lightning.saliency.layer_maps import LayerMapHandler
@@ -80,7 +80,7 @@ class FullGrad(SaliencyMethod):
     def _attribute(
         self, model: Model, x: Tensor, target: Target, sample_ids: Tensor | None
     ) -> Tensor:
-        return self._explain(model, x, target).saliency
+        return self._explain(model, x, target, sample_ids).saliency
 
     def coverage(self, model: Model, x: Tensor, target: Target = None) -> Tensor:
         """Returns the share of Σ|f^b| that the map could place, (N,) float64 in 0…1.
@@ -107,7 +107,9 @@ class FullGrad(SaliencyMethod):
         sample_ids: Tensor | None = None,
         tolerance: float | None = None,
     ) -> Explanation:
-        """Computes maps with their coverage, layer maps and attribution budget, in one pass.
+        """Computes maps with their coverage, layer maps and attribution budget.
+
+        One pass yields them all; ``SmoothFullGrad`` takes one more than for its maps.
 
         Args:
             model, x, target, sample_ids: As for the maps alone.
@@ -128,7 +130,9 @@ class FullGrad(SaliencyMethod):
         """
         model = validate_images(model, x, target)
         psi = None if layer_maps is None else get_postprocess(layer_maps)
-        explanation = self._explain(model, x, target, coverage, psi, budget)
+        if self.fixes_target:
+            target = fix_target(model, x, target)
+        explanation = self._explain(model, x.detach(), target, sample_ids, coverage, psi, budget)
         if explanation.budget is not None:
             residual, dtype = explanation.budget.relative_residual, explanation.budget.output.dtype
             report_incompleteness(residual, dtype, model, x, target, tolerance)
@@ -151,7 +155,7 @@ class FullGrad(SaliencyMethod):
 
     def input_term(self, x: Tensor, gradient: Tensor) -> Tensor:
         """Returns the term of the input before ψ, shaped like x."""
-        return gradient * x.detach() if self.multiply_by_input else gradient
+        return gradient * x if self.multiply_by_input else gradient
 
     def finish_maps(self, accumulator: MapAccumulator, input_term: Tensor) -> Tensor:
         """Adds the term of the input, (N, C, H, W), and returns the maps, (N, 1, H, W)."""
@@ -166,10 +170,13 @@ class FullGrad(SaliencyMethod):
         model: Model,
         x: Tensor,
         target: Target,
+        sample_ids: Tensor | None,
         coverage: bool = False,
         layer_psi: Postprocess | None = None,
         budget: bool = False,
     ) -> Explanation:
+        """Computes the requested parts of an explanation, of checked arguments; x is detached."""
+
         def explain_batch(model: Model, x: Tensor, target: Target) -> Explanation:
             maps = self.make_accumulator(x.shape[0])
             shares = CoverageHandler(self.resolved_sites, self.placement) if coverage else None

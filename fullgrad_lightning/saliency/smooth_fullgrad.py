@@ -56,9 +56,16 @@ class SmoothFullGrad(FullGrad):
         super().__post_init__()
         check_noise_options(self.n_samples, self.noise_level, self.seed, self.internal_batch_size)
 
-    def _attribute(
-        self, model: Model, x: Tensor, target: Target, sample_ids: Tensor | None
-    ) -> Tensor:
+    def _explain(
+        self,
+        model: Model,
+        x: Tensor,
+        target: Target,
+        sample_ids: Tensor | None,
+        coverage: bool = False,
+        layer_psi: Postprocess | None = None,
+        budget: bool = False,
+    ) -> Explanation:
         maps = []
         for i, sample_id in enumerate(resolve_sample_ids(x, sample_ids)):
             sample = (model, x[i : i + 1], select_target(target, i), sample_id)
@@ -66,29 +73,11 @@ class SmoothFullGrad(FullGrad):
                 maps.append(self._smooth_map(*sample, self.internal_batch_size))
             except SampleAxisLost:
                 maps.append(self._smooth_map(*sample, 1))
-        return torch.cat(maps)
-
-    def explain(
-        self,
-        model: Model,
-        x: Tensor,
-        target: Target = None,
-        *,
-        coverage: bool = False,
-        layer_maps: str | Postprocess | None = None,
-        budget: bool = False,
-        sample_ids: Tensor | None = None,
-        tolerance: float | None = None,
-    ) -> Explanation:
-        """Computes maps and, in one more pass over the clean images, everything else requested."""
-        saliency = self(model, x, target, sample_ids=sample_ids)
-        if not (coverage or layer_maps is not None or budget):
-            return Explanation(saliency)
-        clean = FullGrad(sites=self.resolved_sites, placement=self.placement).explain(
-            model, x, target,
-            coverage=coverage, layer_maps=layer_maps, budget=budget, tolerance=tolerance,
-        )  # fmt: skip
-        return replace(clean, saliency=saliency)
+        if not (coverage or layer_psi is not None or budget):
+            return Explanation(torch.cat(maps))
+        clean = FullGrad(sites=self.resolved_sites, placement=self.placement)
+        others = clean._explain(model, x, target, None, coverage, layer_psi, budget)
+        return replace(others, saliency=torch.cat(maps))
 
     def _smooth_map(
         self, model: Model, x: Tensor, target: Target, sample_id: int, batch_size: int
