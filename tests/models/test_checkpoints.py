@@ -67,7 +67,7 @@ def test_files_that_hold_no_such_weights(content: Any, message: str, tmp_path: P
 
 def test_a_file_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no weights")
-    with pytest.raises(ValueError, match=r"notes\.txt is no checkpoint: torch\.save did not"):
+    with pytest.raises(ValueError, match=r"notes\.txt is not a checkpoint: torch\.save did not"):
         load_weights(nn.Linear(2, 2), str(tmp_path / "notes.txt"))
 
 
