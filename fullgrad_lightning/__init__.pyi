@@ -46,9 +46,11 @@ from .models import (
     SaliencyPredictor as SaliencyPredictor,
     vgg9 as vgg9,
 )
+from .saliency.base import SaliencyMethod as SaliencyMethod
 from .saliency.fullgrad import FullGrad as FullGrad
 from .saliency.layer_maps import layer_maps as layer_maps
 from .saliency.registry import (
+    register_saliency_method as register_saliency_method,
     saliency_method as saliency_method,
     saliency_methods as saliency_methods,
 )

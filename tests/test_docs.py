@@ -77,7 +77,8 @@ def test_code_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         take_photos(Path("photos"))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        exec(compile(python_of(page), str(page), "exec"), {"__name__": page.stem})
+        code = compile(python_of(page), str(page), "exec", dont_inherit=True)
+        exec(code, {"__name__": page.stem})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
