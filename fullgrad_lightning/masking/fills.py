@@ -5,7 +5,8 @@ Shapes: N images of C channels, (H, W) their size.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -67,19 +68,12 @@ def fill_pixels(
             f"mean must hold one value for each of {images.shape[1]} channels, got shape "
             f"{tuple(mean.shape)}."
         )
-    if fill == "black":
-        return _bitwise_where(replaced, images.new_zeros(1), images)
-    if fill == "mean":
-        if mean is None:
-            raise ValueError("The fill 'mean' needs mean=, one value for each channel.")
-        values = _as_images(mean.to(images.device), images)[:, None, None]
-        return _bitwise_where(replaced, values, images)
-    if fill == "blur":
-        return _bitwise_where(replaced, _blurred(images), images)
+    if mean is None and fill == "mean":
+        raise ValueError("The fill 'mean' needs mean=, one value for each channel.")
     if len(sample_ids) != len(images):
         raise ValueError(f"Got {len(images)} images and {len(sample_ids)} sample ids.")
-    imputed = _imputed(images, replaced, mean, sample_ids, seed)
-    return torch.where(replaced[:, None], imputed, images)
+    values = FILL_RULES[fill].values(images, replaced, mean, sample_ids, seed)
+    return _bitwise_where(replaced, values, images)
 
 
 def mask_as_image(images: Tensor, replaced: Tensor) -> Tensor:
@@ -135,7 +129,16 @@ def _as_images(values: Tensor, images: Tensor) -> Tensor:
     return values.to(images.dtype)
 
 
-def _blurred(images: Tensor) -> Tensor:
+def _black(images: Tensor, *_: object) -> Tensor:
+    return images.new_zeros(1)
+
+
+def _mean(images: Tensor, _replaced: Tensor, mean: Tensor | None, *_: object) -> Tensor:
+    assert mean is not None
+    return _as_images(mean.to(images.device), images)[:, None, None]
+
+
+def _blurred(images: Tensor, *_: object) -> Tensor:
     sigma = BLUR * min(images.shape[2:])
     promoted = images.to(torch.promote_types(images.dtype, torch.float32))
     # One by one, so that no bit depends on the batch.
@@ -155,3 +158,25 @@ def _imputed(
         for image, hole, i in zip(images.cpu(), replaced.cpu(), sample_ids, strict=True)
     ]
     return _as_images(torch.stack(imputed), images).to(images.device)
+
+
+class FillRule(NamedTuple):
+    """The values of one fill.
+
+    Attributes:
+        values: ``(images, replaced, mean, sample_ids, seed)`` to values that broadcast to images.
+        depends_on_mask: Whether the value of a pixel depends on which others are replaced.
+        uses_mean: Whether the values depend on ``mean``.
+    """
+
+    values: Callable[[Tensor, Tensor, Tensor | None, Sequence[int], int], Tensor]
+    depends_on_mask: bool = False
+    uses_mean: bool = False
+
+
+FILL_RULES: dict[Fill, FillRule] = {
+    "mean": FillRule(_mean, uses_mean=True),
+    "black": FillRule(_black),
+    "blur": FillRule(_blurred),
+    "noisy_linear": FillRule(_imputed, depends_on_mask=True, uses_mean=True),
+}

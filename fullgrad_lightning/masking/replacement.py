@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.masking.fills import check_images, fill_pixels
+from fullgrad_lightning.masking.fills import FILL_RULES, check_images, fill_pixels
 from fullgrad_lightning.masking.options import FILLS, Fill
 from fullgrad_lightning.utilities.checks import check_choice
 from fullgrad_lightning.utilities.normalization import Normalization
@@ -94,7 +94,7 @@ class PixelReplacer:
         Returns:
             A function of a mask (N, H, W) and the rows of a batch, which returns that batch.
         """
-        if self.fill == "noisy_linear":  # the only fill that depends on the mask
+        if FILL_RULES[self.fill].depends_on_mask:
             return lambda mask, rows: self(images[rows], mask[rows], sample_ids[rows])
         baseline = self(images, torch.ones_like(images[:, 0], dtype=torch.bool), sample_ids)
         return lambda mask, rows: torch.where(mask[rows, None], baseline[rows], images[rows])

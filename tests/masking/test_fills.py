@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from fullgrad_lightning.masking.fills import fill_pixels, mask_as_image
+from fullgrad_lightning.masking.fills import FILL_RULES, fill_pixels, mask_as_image
 from fullgrad_lightning.masking.imputation import interpolate_hole
 from fullgrad_lightning.masking.options import FILLS, Fill
 from fullgrad_lightning.masking.ranking import rank_pixels
@@ -162,3 +162,20 @@ def test_bad_input_is_refused() -> None:
     for wrong in (replaced[0], replaced[:, None], replaced[:2], replaced[..., :-1]):
         with pytest.raises(ValueError, match=r"replaced \(N, H, W\), got shapes"):
             mask_as_image(images, wrong)
+
+
+def test_each_name_has_a_rule_that_says_what_it_depends_on() -> None:
+    """Names stand in a module without torch, values here: they must agree."""
+    assert tuple(FILL_RULES) == FILLS
+    images, other = batch(), masks(0.3)
+    one = masks(0.3) & (torch.arange(24) < 12)
+    for fill, rule in FILL_RULES.items():
+        under_both = one & other
+        results = [filled(images, mask, fill) for mask in (one, other)]
+        same = results[0][under_both[:, None].expand_as(images)].equal(
+            results[1][under_both[:, None].expand_as(images)]
+        )
+        assert same != rule.depends_on_mask, fill
+        if not rule.uses_mean:
+            plain = fill_pixels(images, one, fill, sample_ids=IDS)
+            assert plain.equal(results[0])

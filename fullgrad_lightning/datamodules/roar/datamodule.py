@@ -23,6 +23,7 @@ from fullgrad_lightning.datamodules.roar.prepared_datasets import (
 from fullgrad_lightning.datamodules.roar.transform_split import Pipeline, check_steps
 from fullgrad_lightning.datamodules.splits import SPLITS
 from fullgrad_lightning.datamodules.transforms import Transform
+from fullgrad_lightning.masking.fills import FILL_RULES
 from fullgrad_lightning.masking.options import Fill, Order
 from fullgrad_lightning.masking.selection import PixelSelection
 from fullgrad_lightning.utilities.checks import check_choice, check_int
@@ -225,7 +226,7 @@ class ROARDataModule(DelegatingDataModule):
         assert self.store is not None
         store = open_rank_store(self.store, self._images)
         mean = None
-        if self.fill in ("mean", "noisy_linear") and not self.mask_only:
+        if FILL_RULES[self.fill].uses_mean and not self.mask_only:
             mean = load_channel_mean(
                 self._images,
                 store.folder,
