@@ -5,10 +5,7 @@ from fullgrad_lightning.decomposition.attribution_budget import (
     attribution_budget,
 )
 from fullgrad_lightning.decomposition.bias_gradients import Model
-from fullgrad_lightning.decomposition.completeness import (
-    IncompleteDecomposition,
-    local_residuals,
-)
+from fullgrad_lightning.decomposition.completeness import IncompleteDecomposition, local_residuals
 from fullgrad_lightning.decomposition.full_gradients import (
     BiasGradient,
     FullGradients,

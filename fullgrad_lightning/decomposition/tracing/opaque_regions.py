@@ -74,10 +74,7 @@ def _regions(tracer: Tracer) -> list[list[Node]]:
 
 
 def _hook_region(
-    region: list[Node],
-    leaving: Mapping[Node, dict[int, Kept]],
-    tracer: Tracer,
-    deliver: Deliver,
+    region: list[Node], leaving: Mapping[Node, dict[int, Kept]], tracer: Tracer, deliver: Deliver
 ) -> Callable[[], None]:
     op = region[-1].name().removesuffix("Backward0").removesuffix("Backward")
     scope = tracer.scope_of_untraced[region[-1]]
