@@ -1,4 +1,4 @@
-"""The exact full-gradient decomposition of any differentiable network. Knows torch alone."""
+"""The exact full-gradient decomposition of any differentiable network, which needs torch alone."""
 
 from fullgrad_lightning.decomposition.attribution_budget import (
     AttributionBudget,

@@ -15,14 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-SAMPLE, HEIGHT, WIDTH = "sample", "height", "width"
-# Tokens with others (class, registers) among them; and the keys that queries are scored against.
-TOKENS, KEYS = "tokens", "keys"
+# Tokens have others (class, registers) among them; keys are what queries are scored against.
+AxisName = Literal["sample", "height", "width", "tokens", "keys"]
 
 
 class Part(NamedTuple):
@@ -42,7 +41,7 @@ class Grid(NamedTuple):
 
 @dataclass(frozen=True)
 class Axis:
-    """The parts of an axis, most significant first, usually one; of tokens, the image in them."""
+    """The parts of an axis, most significant first, usually one; of tokens, their image."""
 
     parts: tuple[Part, ...]
     grid: Grid | None = None
@@ -62,8 +61,7 @@ class Axis:
         return prod(part.size for part in self.parts)
 
 
-ONE_SAMPLE = Axis(())  # every value belongs to the only sample
-Axes = Mapping[str, Axis]
+Axes = Mapping[AxisName, Axis]
 Shape = Sequence[int]
 
 
@@ -78,19 +76,20 @@ class Operand:
 
 def input_axes(x: Tensor) -> Axes:
     """Axes of a network's input: the batch comes first, four dimensions mean (N, C, H, W)."""
-    axes = {SAMPLE: Axis((Part(x.shape[0], prod(x.shape[1:])),))}
-    return axes | image_axes(x.shape) if x.ndim == 4 else axes
+    sample = Axis((Part(x.shape[0], prod(x.shape[1:])),))
+    return {"sample": sample, **(image_axes(x.shape) if x.ndim == 4 else {})}
 
 
-def image_axes(shape: Shape) -> dict[str, Axis]:
+def image_axes(shape: Shape) -> Axes:
     """Height and width axes of (N, C, H, W), except those of size one, which have no positions."""
-    axes = {HEIGHT: Axis((Part(shape[2], shape[3]),)), WIDTH: Axis((Part(shape[3], 1),))}
+    height, width = Axis((Part(shape[2], shape[3]),)), Axis((Part(shape[3], 1),))
+    axes: Axes = {"height": height, "width": width}
     return {name: axis for name, axis in axes.items() if axis.size > 1}
 
 
 def lies_on_image(shape: Shape, axes: Axes, height: int, width: int) -> bool:
-    """True if dimensions ``height`` and ``width`` of a tensor are those of the image."""
-    return covers(shape, axes.get(HEIGHT), height) and covers(shape, axes.get(WIDTH), width)
+    """Returns whether dimensions ``height`` and ``width`` of a tensor are those of the image."""
+    return covers(shape, axes.get("height"), height) and covers(shape, axes.get("width"), width)
 
 
 def covers(shape: Shape, axis: Axis | None, dim: int) -> bool:
@@ -134,26 +133,16 @@ def locate_part(part: Part, shape: Shape) -> tuple[int, int] | None:
 
 def sum_per_sample(values: Tensor, axis: Axis) -> Tensor:
     """Sums over everything but the samples, in float64: values of any shape to (N,)."""
+    zero = torch.zeros(axis.size, dtype=torch.float64, device=values.device)
     if values.numel() == 0:
-        return torch.zeros(axis.size, dtype=torch.float64, device=values.device)
-    rows = _rows(values, axis)
+        return zero
+    if axis.size == 1 or (len(axis.parts) == 1 and covers(values.shape, axis, 0)):
+        rows = values.reshape(axis.size, -1)
+    else:
+        rows = arrange(values, (axis,))
     # In blocks, since a reduction to another dtype converts all its input first.
-    return sum(
-        (block.sum(1, dtype=torch.float64) for block in rows.split(_BLOCK, dim=1)),
-        start=torch.zeros(axis.size, dtype=torch.float64, device=values.device),
-    )
-
-
-_BLOCK = 1 << 18
-
-
-def _rows(values: Tensor, axis: Axis) -> Tensor:
-    """(N, -1), one row for each sample."""
-    if axis.size == 1:
-        return values.reshape(1, -1)
-    if len(axis.parts) == 1 and covers(values.shape, axis, 0):
-        return values.reshape(axis.size, -1)
-    return arrange(values, (axis,))
+    blocks = rows.split(1 << 18, dim=1)
+    return sum((block.sum(1, dtype=torch.float64) for block in blocks), start=zero)
 
 
 def arrange(values: Tensor, axes: Sequence[Axis]) -> Tensor:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 from torch import Tensor
 
 from fullgrad_lightning.decomposition.axes.axis import (
-    HEIGHT,
-    KEYS,
-    SAMPLE,
-    TOKENS,
-    WIDTH,
     Axes,
     Axis,
     Shape,
@@ -53,26 +49,20 @@ class Layout:
 def infer_layout(shape: Shape, axes: Axes) -> Layout | None:
     """The layout of a tensor on the image.
 
-    ``None`` if it has none: vectors, 1×1 maps (they have no position on the image), attention
-    scores (they have two), windows (the image has been cut).
+    ``None`` for vectors, 1×1 maps (they have no position on the image), attention scores (they have
+    two), and windows (the image has been cut).
     """
-    sample = axes.get(SAMPLE)
-    if sample is None or KEYS in axes:
+    sample = axes.get("sample")
+    if sample is None or "keys" in axes:
         return None
     if len(shape) == 4 and covers(shape, sample, 0):
         layouts: dict[Spatial, tuple[int, int]] = {"NCHW": (2, 3), "NHWC": (1, 2)}
         for name, (height, width) in layouts.items():
             if shape[height] * shape[width] > 1 and lies_on_image(shape, axes, height, width):
                 return Layout(name)
-    if TOKENS in axes and len(axes[TOKENS].parts) == 1:
-        return Layout("tokens", (sample, axes[TOKENS]))
-    if HEIGHT in axes and WIDTH in axes and is_row_major(axes[HEIGHT], axes[WIDTH]):
-        return Layout("tokens", (sample, axes[HEIGHT], axes[WIDTH]))
+    if "tokens" in axes and len(axes["tokens"].parts) == 1:
+        return Layout("tokens", (sample, axes["tokens"]))
+    rows, columns = (axes.get(name, Axis(())).parts for name in ("height", "width"))
+    if len(rows) == len(columns) == 1 and rows[0].stride == prod(columns[0]):  # rows follow rows
+        return Layout("tokens", (sample, axes["height"], axes["width"]))
     return None
-
-
-def is_row_major(height: Axis, width: Axis) -> bool:
-    """Returns whether whole rows follow each other in the row-major numbering."""
-    if len(height.parts) != 1 or len(width.parts) != 1:
-        return False
-    return height.parts[0].stride == width.parts[0].size * width.parts[0].stride

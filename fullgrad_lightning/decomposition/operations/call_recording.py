@@ -77,13 +77,10 @@ def expand_composite(func: types.FunctionType) -> Function:
     PyTorch's own composites first check ``has_torch_function`` and, while a mode is active, pass
     themselves to it, again and again. In the globals of the function returned, that check is false.
     """
-    names = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
-    scope = {
-        **func.__globals__,
-        **{name: lambda *_: False for name in names if name in func.__globals__},
-    }
-    name, defaults, closure = func.__name__, func.__defaults__, func.__closure__
-    body = types.FunctionType(func.__code__, scope, name, defaults, closure)
+    checks = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+    false = {name: lambda *_: False for name in checks if name in func.__globals__}
+    scope, name = {**func.__globals__, **false}, func.__name__
+    body = types.FunctionType(func.__code__, scope, name, func.__defaults__, func.__closure__)
     body.__kwdefaults__ = func.__kwdefaults__
     return body
 

@@ -20,13 +20,10 @@ _VIEWS = frozenset(
 
 
 class ActivationGraph:
-    """The part of the autograd graph between the input and whatever was computed from it.
+    """The part of the autograd graph between ``root``, the input's node, and all that follows it.
 
     Nodes are kept alive, and with them their identity; what they saved is freed by the backward
     pass as always.
-
-    Args:
-        root: The node that made the network's input.
     """
 
     def __init__(self, root: Node) -> None:
@@ -50,12 +47,9 @@ class ActivationGraph:
         while stack:
             top = stack[-1]
             parents = [parent for parent, _ in top.next_functions if parent is not None]
-            unknown = [parent for parent in parents if parent not in self._descends]
-            if unknown:
-                stack.extend(unknown)
-                continue
-            stack.pop()
-            if top in self._descends:
+            unexplored = [parent for parent in parents if parent not in self._descends]
+            stack.extend(unexplored)
+            if unexplored or stack.pop() in self._descends:
                 continue
             self._descends[top] = any(self._descends[parent] for parent in parents)
             if self._descends[top] and not traced:

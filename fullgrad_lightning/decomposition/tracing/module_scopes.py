@@ -25,11 +25,9 @@ class ModuleScopes:
 
     @contextmanager
     def track(self, model: object, on_output: Callable[[object], None]) -> Iterator[None]:
-        """Tracks the modules of ``model`` that run inside.
+        """Tracks the modules of a network (or a bound method of one) that run inside.
 
-        Args:
-            model: The network, or a bound method of one; a plain function has no modules.
-            on_output: Called with the output of each module before its scope is left.
+        ``on_output`` is called with the output of each module before its scope is left.
         """
         network = getattr(model, "__self__", model)
         if not isinstance(network, nn.Module):

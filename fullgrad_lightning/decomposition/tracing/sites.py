@@ -58,10 +58,9 @@ class SiteNames:
         self._uses: Counter[str] = Counter()
 
     def name(self, path: str, module: nn.Module | None, op: str) -> str:
+        base = f"{path}.{op}" if path else op
         if module is not None and path and is_operation_of_module(module, op):
             base = path
-        else:
-            base = f"{path}.{op}" if path else op
         self._uses[base] += 1
         return base if self._uses[base] == 1 else f"{base}#{self._uses[base]}"
 
