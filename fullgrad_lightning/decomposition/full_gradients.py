@@ -13,7 +13,7 @@ from fullgrad_lightning.decomposition.attribution_budget import (
     TermCollector,
     join_budgets,
 )
-from fullgrad_lightning.decomposition.axes.spatial_layout import Spatial
+from fullgrad_lightning.decomposition.axes.axis import Spatial
 from fullgrad_lightning.decomposition.bias_gradients import (
     Model,
     stream_bias_gradients,

@@ -34,8 +34,7 @@ def record_call(
 def _flattened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
     """The leaves of the arguments, and the structure that restores the arguments from them.
 
-    Where no container can hold a tensor, as in most calls, the arguments are the leaves, and the
-    structure is the names of the keyword arguments.
+    Where no container can hold a tensor, the structure is the names of the keyword arguments.
     """
     leaves = (*args, *kwargs.values())
     for leaf in leaves:

@@ -47,7 +47,6 @@ class OpCall:
 
     @functools.cached_property
     def original_arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """``args`` and ``kwargs`` of the call."""
         return self.arguments(self.leaves)
 
     def arguments(self, leaves: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -85,11 +84,9 @@ class OpCall:
         """
         leaves = list(self.leaves)
         for i, leaf in enumerate(leaves):
-            if not isinstance(leaf, Tensor):
-                continue
-            if i in self.active and not keep_values:
+            if isinstance(leaf, Tensor) and i in self.active and not keep_values:
                 leaves[i] = ShapeOnly(leaf.shape, leaf.dtype, leaf.device)
-            else:
+            elif isinstance(leaf, Tensor):
                 overwritten = self.in_place and i == 0 and copy_overwritten
                 leaves[i] = leaf.detach().clone() if copy or overwritten else leaf.detach()
         return replace(self, leaves=tuple(leaves))
@@ -118,8 +115,6 @@ def find_tensors(result: object) -> list[Tensor]:
     """All tensors in the result of a call, in order."""
     if isinstance(result, Tensor):
         return [result]
-    if result is None:
-        return []
     return [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
 
 

@@ -30,15 +30,12 @@ class ActivationGraph:
         self._descends: dict[Node, bool] = {root: True}
         self.untraced: list[Node] = []
 
-    def descends(self, tensor: Tensor) -> bool:
-        """Returns whether a tensor was computed from the input; new nodes count as untraced."""
-        return self._explore(tensor.grad_fn, traced=False)
+    def descends(self, tensor: Tensor, *, traced: bool = False) -> bool:
+        """Returns whether a tensor was computed from the input.
 
-    def mark_traced(self, tensor: Tensor) -> bool:
-        """Like ``descends``, for the fresh output of a traced call."""
-        return self._explore(tensor.grad_fn, traced=True)
-
-    def _explore(self, node: Node | None, traced: bool) -> bool:
+        New nodes count as untraced, unless the tensor is the fresh output of a traced call.
+        """
+        node: Node | None = tensor.grad_fn
         if node is None:
             return False
         if (descends := self._descends.get(node)) is not None:

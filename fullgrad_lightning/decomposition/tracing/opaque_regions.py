@@ -91,7 +91,7 @@ def _hook_region(
 
     def finish() -> None:
         if terms:
-            site = tracer.site(op, "not_localized", torch.Size(), {}, scope)
+            site = tracer.site(tracer.name(op, scope), op, "not_localized", torch.Size(), {})
             deliver(site, sum(terms[1:], start=terms[0]))
 
     return finish

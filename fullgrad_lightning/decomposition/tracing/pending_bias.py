@@ -63,10 +63,6 @@ class PendingBias:
         self._output_nr = owner.output_nr
         self._base_view = None if base is None else BaseView(out, base)
 
-    @property
-    def call(self) -> OpCall | None:
-        return self._call
-
     def on_gradient(self, receive: Callable[[PendingBias, Tensor], None]) -> None:
         """Calls ``receive(self, ∂f/∂y)`` during the backward pass, if a gradient arrives at all."""
 

@@ -19,9 +19,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from fullgrad_lightning.decomposition.axes.axis import Axes, Axis, Operand, input_axes
+from fullgrad_lightning.decomposition.axes.axis import (
+    Axes,
+    Axis,
+    Operand,
+    infer_layout,
+    input_axes,
+)
 from fullgrad_lightning.decomposition.axes.propagation import propagate_axes
-from fullgrad_lightning.decomposition.axes.spatial_layout import infer_layout
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind, Rule, Rules
 from fullgrad_lightning.decomposition.operations.call_recording import (
     expand_composite,
@@ -38,13 +43,12 @@ from fullgrad_lightning.decomposition.tracing.autograd_graph import (
     Node,
     gradient_edge,
 )
-from fullgrad_lightning.decomposition.tracing.module_scopes import ModuleScopes, Scope
 from fullgrad_lightning.decomposition.tracing.pending_bias import (
     BaseView,
     InPlaceGuard,
     PendingBias,
 )
-from fullgrad_lightning.decomposition.tracing.sites import Site, SiteNames
+from fullgrad_lightning.decomposition.tracing.sites import ModuleScopes, Scope, Site, SiteNames
 
 
 class Tracer(TorchFunctionMode):
@@ -142,18 +146,14 @@ class Tracer(TorchFunctionMode):
         """A kept value and its sample axis."""
         return self.values[edge], self._axes.get(edge, {}).get("sample")
 
-    def site(
-        self, op: str, kind: Kind, shape: torch.Size, axes: Axes, scope: Scope | None = None
-    ) -> Site:
-        """A new site of ``op`` in a scope, by default the current one."""
-        return self._site(self._name(op, scope), op, kind, shape, axes)
-
-    def _name(self, op: str, scope: Scope | None = None) -> str:
+    def name(self, op: str, scope: Scope | None = None) -> str:
+        """Names the next call, of ``op`` in a scope, by default the current one."""
         path, module = scope or self.scopes.current
         self._position += 1
         return self._names.name(path, module, op)
 
-    def _site(self, name: str, op: str, kind: Kind, shape: torch.Size, axes: Axes) -> Site:
+    def site(self, name: str, op: str, kind: Kind, shape: torch.Size, axes: Axes) -> Site:
+        """The site of the call that was named last."""
         layout = infer_layout(shape, axes)
         return Site(name, op, kind, layout, tuple(shape), self._position, axes.get("sample"))
 
@@ -180,20 +180,20 @@ class Tracer(TorchFunctionMode):
             result = pytree.tree_map(_copy, result)
         for number, out in enumerate([call.leaves[0]] if call.in_place else find_tensors(result)):
             returned = not call.in_place and any(out is leaf for leaf in call.activations)
-            if returned or not out.requires_grad or not self.graph.mark_traced(out):
+            if returned or not out.requires_grad or not self.graph.descends(out, traced=True):
                 continue
             axes = self._register_output(out, propagate_axes(call, operands, out))
             if call.op == "batch_norm":
                 batch_norm.make_gradient_contiguous(call.leaves[0], out)
-            name = self._name(call.op)
+            name = self.name(call.op)
             if base is not None:
-                self.graph.mark_traced(base)
+                self.graph.descends(base, traced=True)
                 if base_axes is None:
                     self._record_rest_of_base(out, base)
                 else:
                     self._register_output(base, base_axes)
             if rule is not None:
-                site = self._site(name, call.op, rule.kind, out.shape, axes)
+                site = self.site(name, call.op, rule.kind, out.shape, axes)
                 pending = PendingBias(site, rule, snapshot, number, operands, out)
                 self.pending_biases.append(pending)
                 self._in_place_guard.add(pending)
@@ -204,7 +204,7 @@ class Tracer(TorchFunctionMode):
         rest = BaseView(view, base).outside(base.detach())
         source = Operand(view, self.axes(view), 0)
         axes = self._register_output(base, propagate_axes(None, [source], base))
-        site = self.site("buffer", "constant", base.shape, axes)
+        site = self.site(self.name("buffer"), "buffer", "constant", base.shape, axes)
         if self._is_requested("buffer", "constant"):
             rule = Rule("constant", lambda _call, _output: rest)
             self.pending_biases.append(PendingBias(site, rule, None, 0, [], base))
@@ -221,7 +221,7 @@ class Tracer(TorchFunctionMode):
 
     def _operands(self, call: OpCall) -> list[Operand]:
         tensors = [i for i, leaf in enumerate(call.leaves) if isinstance(leaf, Tensor)]
-        active = ((i, call.leaves[i]) for i in call.active)
+        active = zip(call.active, call.activations, strict=True)
         return [Operand(tensor, self.axes(tensor), tensors.index(i)) for i, tensor in active]
 
     def _sources(self, tensor: Tensor) -> list[Operand]:
