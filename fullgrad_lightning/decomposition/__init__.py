@@ -1,14 +1,11 @@
-"""The exact full-gradient decomposition of any differentiable network. Knows torch alone."""
+"""The exact full-gradient decomposition of any differentiable network, which needs torch alone."""
 
 from fullgrad_lightning.decomposition.attribution_budget import (
     AttributionBudget,
     attribution_budget,
 )
 from fullgrad_lightning.decomposition.bias_gradients import Model
-from fullgrad_lightning.decomposition.completeness import (
-    IncompleteDecomposition,
-    local_residuals,
-)
+from fullgrad_lightning.decomposition.completeness import IncompleteDecomposition, local_residuals
 from fullgrad_lightning.decomposition.full_gradients import (
     BiasGradient,
     FullGradients,

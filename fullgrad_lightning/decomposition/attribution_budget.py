@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes.axis import SAMPLE, input_axes
+from fullgrad_lightning.decomposition.axes.axis import input_axes
 from fullgrad_lightning.decomposition.bias_gradients import (
     Model,
     PassResult,
@@ -119,20 +119,20 @@ def attribution_budget(
 
 
 class TermCollector(BiasGradientHandler):
-    """Reduces each bias-gradient to one number per sample.
-
-    Attributes:
-        terms: Site -> (N,) ⟨∂f/∂y, b⟩, float64, in the order of the backward pass.
-    """
+    """Reduces each bias-gradient to ⟨∂f/∂y, b⟩, (N,) float64, in the order of the backward pass."""
 
     def __init__(self) -> None:
         self.terms: dict[Site, Tensor] = {}
 
     def receive(self, pending: PendingBias, gradient: Tensor) -> None:
-        site, values = pending.site, pending.bias_gradient(gradient)
-        self.terms[site] = per_sample(values, site.sample_axis)
+        values = pending.bias_gradient(gradient)
+        self.add(pending.site, values, per_sample(values, pending.site.sample_axis))
 
     def receive_unlocalized(self, site: Site, term: Tensor) -> None:
+        self.add(site, term, term)
+
+    def add(self, site: Site, values: Tensor, term: Tensor) -> None:
+        """Stores the bias-gradient ``values`` of a site as their sum per sample, ``term``, (N,)."""
         self.terms[site] = term
 
     def budget(self, x: Tensor, result: PassResult) -> AttributionBudget:
@@ -140,7 +140,7 @@ class TermCollector(BiasGradientHandler):
         terms = sorted(self.terms.items(), key=lambda item: item[0].position)
         return AttributionBudget(
             result.output,
-            inner_product(result.input_gradient, x.detach(), input_axes(x)[SAMPLE]),
+            inner_product(result.input_gradient, x.detach(), input_axes(x)["sample"]),
             {site.name: term for site, term in terms},
             {site.name: site for site, _ in terms},
         )

@@ -30,12 +30,7 @@ Model = nn.Module | Callable[[Tensor], object]
 
 @dataclass(frozen=True)
 class PassResult:
-    """The output and the input gradient of one pass, which complete its biases.
-
-    Attributes:
-        output: f(x), the explained scalar of each sample, (N,).
-        input_gradient: ∇ₓf, shaped like x.
-    """
+    """f(x) of each sample, (N,), and ∇ₓf, shaped like x, which complete the biases of a pass."""
 
     output: Tensor
     input_gradient: Tensor
@@ -57,12 +52,11 @@ def stream_bias_gradients(
         x: (N, …) floating point.
         target: The scalar that is explained; see ``explained_scalar``.
         handler: Receives each bias-gradient once; a ``HandlerList`` feeds several.
-        rules: The table of bias rules.
-        keep_all_values: Keep a copy of every activation; enabled automatically where an operation
-            is opaque.
+        rules: The bias rule of each call.
+        keep_all_values: Keep a copy of every activation, as is done where an operation is opaque.
 
     Raises:
-        TypeError, ValueError: Bad input; the message states what was expected, and what to do.
+        TypeError, ValueError: As ``full_gradients``.
         SampleAxisLost: N > 1 and a sample axis could not be followed; N = 1 always works.
     """
     model = validate_model(model)
@@ -99,9 +93,8 @@ def whole_or_one_by_one(
     except SampleAxisLost:
         if x.shape[0] == 1:
             raise
-    return join(
-        [decompose(model, x[i : i + 1], select_target(target, i)) for i in range(x.shape[0])]
-    )
+    samples = range(x.shape[0])
+    return join([decompose(model, x[i : i + 1], select_target(target, i)) for i in samples])
 
 
 def _attempt(

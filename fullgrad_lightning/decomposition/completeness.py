@@ -23,17 +23,11 @@ from fullgrad_lightning.decomposition.tracing.pending_bias import (
 from fullgrad_lightning.decomposition.tracing.sites import Site
 
 # Rounding alone stays far below these; see docs/completeness.md.
-_TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-3}
-_TOLERANCE_OF_HALF = 0.1
+_TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-3}  # half precision: 0.1
 
 
 class IncompleteDecomposition(UserWarning):
     """The terms of a decomposition do not add up to f(x): do not trust its maps."""
-
-
-def default_tolerance(dtype: torch.dtype) -> float:
-    """The relative residual above which a decomposition in ``dtype`` is reported."""
-    return _TOLERANCE.get(dtype, _TOLERANCE_OF_HALF)
 
 
 def report_incompleteness(
@@ -45,7 +39,7 @@ def report_incompleteness(
     tolerance: float | None = None,
 ) -> None:
     """Warns of a residual above tolerance, with the names of the largest suspects."""
-    tolerance = default_tolerance(dtype) if tolerance is None else tolerance
+    tolerance = _TOLERANCE.get(dtype, 0.1) if tolerance is None else tolerance
     worst = float(relative_residual.max())
     if worst <= tolerance:
         return

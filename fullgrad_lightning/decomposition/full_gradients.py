@@ -13,7 +13,7 @@ from fullgrad_lightning.decomposition.attribution_budget import (
     TermCollector,
     join_budgets,
 )
-from fullgrad_lightning.decomposition.axes.spatial_layout import Spatial
+from fullgrad_lightning.decomposition.axes.axis import Spatial
 from fullgrad_lightning.decomposition.bias_gradients import (
     Model,
     stream_bias_gradients,
@@ -22,7 +22,6 @@ from fullgrad_lightning.decomposition.bias_gradients import (
 from fullgrad_lightning.decomposition.completeness import report_incompleteness
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind
 from fullgrad_lightning.decomposition.target import Target
-from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, per_sample
 from fullgrad_lightning.decomposition.tracing.sites import Site
 
 
@@ -101,20 +100,15 @@ def full_gradients(model: Model, x: Tensor, target: Target = None) -> FullGradie
 
 
 class _Collector(TermCollector):
-    """Keeps every bias-gradient beside its sum."""
+    """Stores every bias-gradient beside its sum."""
 
     def __init__(self) -> None:
         super().__init__()
         self.gradients: dict[str, BiasGradient] = {}
 
-    def receive(self, pending: PendingBias, gradient: Tensor) -> None:
-        site, values = pending.site, pending.bias_gradient(gradient)
-        self.terms[site] = per_sample(values, site.sample_axis)
+    def add(self, site: Site, values: Tensor, term: Tensor) -> None:
+        super().add(site, values, term)
         self.gradients[site.name] = BiasGradient(values, site.kind, site.spatial)
-
-    def receive_unlocalized(self, site: Site, term: Tensor) -> None:
-        self.terms[site] = term
-        self.gradients[site.name] = BiasGradient(term, site.kind, site.spatial)
 
 
 def _full(model: Model, x: Tensor, target: Target) -> FullGradients:
@@ -123,12 +117,7 @@ def _full(model: Model, x: Tensor, target: Target) -> FullGradients:
     budget = collector.budget(x, result)
     gradients = {name: collector.gradients[name] for name in budget.sites}
     return FullGradients(
-        budget.output,
-        budget.input_term,
-        budget.bias_terms,
-        budget.sites,
-        result.input_gradient,
-        gradients,
+        **vars(budget), input_gradient=result.input_gradient, bias_gradients=gradients
     )
 
 
@@ -144,11 +133,5 @@ def _join(parts: Sequence[FullGradients]) -> FullGradients:
         else:
             values = torch.stack(tensors)
         gradients[name] = BiasGradient(values, site.kind, site.spatial)
-    return FullGradients(
-        budget.output,
-        budget.input_term,
-        budget.bias_terms,
-        budget.sites,
-        torch.cat([part.input_gradient for part in parts]),
-        gradients,
-    )
+    input_gradient = torch.cat([part.input_gradient for part in parts])
+    return FullGradients(**vars(budget), input_gradient=input_gradient, bias_gradients=gradients)

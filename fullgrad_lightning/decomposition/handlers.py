@@ -24,12 +24,10 @@ class BiasGradientHandler:
         return True
 
     def receive(self, pending: PendingBias, gradient: Tensor) -> None:
-        """Takes g = ∂f/∂y of ``pending.site``.
+        """Takes g = ∂f/∂y of ``pending.site``, shaped like y.
 
-        Args:
-            pending: Computes b with ``bias(gradient)`` and f^b = g ⊙ b with
-                ``bias_gradient(gradient)``. Other handlers get the same b: leave it unmodified.
-            gradient: g, shaped like y; leave it unmodified.
+        ``pending`` computes b with ``bias(gradient)`` and f^b = g ⊙ b with
+        ``bias_gradient(gradient)``. Other handlers receive the same g and b: leave them unmodified.
         """
         raise NotImplementedError
 
@@ -38,12 +36,9 @@ class BiasGradientHandler:
 
 
 class HandlerList(BiasGradientHandler):
-    """Feeds several handlers in one pass, each with the sites that it wants.
+    """Feeds several handlers in one pass, in their order, each with the sites that it requests.
 
     A bias that several of them use is computed once, and released before the next one.
-
-    Args:
-        handlers: The handlers, called in this order.
     """
 
     def __init__(self, handlers: Iterable[BiasGradientHandler]) -> None:
@@ -58,7 +53,7 @@ class HandlerList(BiasGradientHandler):
             raise SampleAxisLost
         handlers = [handler for handler in self.handlers if handler.wants(site.op, site.kind)]
         if len(handlers) > 1:
-            pending.keep_bias()
+            pending.keep_bias = True
         unlocalized = [h for h in handlers if not _receives(h, pending, gradient)]
         if unlocalized:
             term = pending.unlocalized_term(gradient)

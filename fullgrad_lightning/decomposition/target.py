@@ -42,17 +42,11 @@ def explained_scalar(output: object, target: Target, n: int) -> Tensor:
             f"sample, e.g. target=lambda out: {_reduction(output)}; or wrap the model in a "
             "torch.nn.Module that returns logits."
         )
-    index = _class_indices(output, target)
-    return output.gather(1, index[:, None]).squeeze(1)
+    return output.gather(1, _class_indices(output, target)[:, None]).squeeze(1)
 
 
 def validate_target(target: Target, n: int) -> None:
-    """Checks, before the network runs, that some output could fit the target.
-
-    Raises:
-        ValueError: An integer tensor that is not (N,).
-        TypeError: Neither ``None``, ``int``, integer tensor nor callable.
-    """
+    """Checks, before the network runs, that some output could fit the target."""
     if isinstance(target, Tensor):
         if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
             raise TypeError(
@@ -82,7 +76,7 @@ def _class_indices(logits: Tensor, target: object) -> Tensor:
         return logits.detach().argmax(1)
     if isinstance(target, Tensor):
         index = target.to(device=logits.device, dtype=torch.int64)
-        index = index.clone() if index.is_inference() else index  # autograd refuses to keep those
+        index = index.clone() if index.is_inference() else index  # autograd refuses to save those
     else:
         assert isinstance(target, int)
         index = torch.full((n,), target, dtype=torch.int64, device=logits.device)

@@ -12,12 +12,7 @@ from fullgrad_lightning.utilities.describe import abbreviate, describe
 
 
 def validate_input(x: object) -> None:
-    """Checks that x is a batch of finite real numbers, (N, …) with N ≥ 1.
-
-    Raises:
-        TypeError: Not a floating-point tensor.
-        ValueError: No batch dimension, an empty batch, or NaN or infinity in a sample (named).
-    """
+    """Checks that x is a batch of finite real numbers, (N, …) with N ≥ 1."""
     if not isinstance(x, Tensor):
         raise TypeError(f"x must be a tensor with a batch dimension, got {describe(x)}.")
     if not x.is_floating_point():
@@ -32,9 +27,8 @@ def validate_input(x: object) -> None:
             "Use x.unsqueeze(0) for a single sample."
         )
     if x.numel() == 0:
-        raise ValueError(
-            f"x holds no values: its shape is {tuple(x.shape)}. Pass at least one sample."
-        )
+        shape = tuple(x.shape)
+        raise ValueError(f"x holds no values: its shape is {shape}. Pass at least one sample.")
     finite = x.isfinite().flatten(1).all(1)
     if not finite.all():
         samples = (~finite).nonzero().flatten().tolist()
@@ -45,12 +39,7 @@ def validate_input(x: object) -> None:
 
 
 def validate_model(model: Any) -> nn.Module | Callable[[Tensor], object]:
-    """Checks that a model can be traced; unwraps data-parallel wrappers.
-
-    Raises:
-        TypeError: Not callable, or TorchScript, whose operations are hidden.
-        ValueError: Parameters that are not initialised yet (lazy modules).
-    """
+    """Checks that a model can be traced; unwraps data-parallel wrappers."""
     if isinstance(model, (nn.parallel.DistributedDataParallel, nn.DataParallel)):
         model = model.module  # the wrapper would prepare its reducer for a backward pass
     if not callable(model):

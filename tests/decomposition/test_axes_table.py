@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fullgrad_lightning.decomposition.axes.axis import HEIGHT, SAMPLE, WIDTH, Axes, Axis, Part
+from fullgrad_lightning.decomposition.axes.axis import Axes, Axis, Part
 from fullgrad_lightning.decomposition.operations.op_call import find_tensors
 from fullgrad_lightning.decomposition.operations.table import OPERATIONS, Movement
 from fullgrad_lightning.decomposition.tracing.tracer import Tracer
@@ -85,10 +85,10 @@ def test_the_samples_are_where_the_axis_places_them(name: str) -> None:
         changed = zip(*(changes(sample, tensors, n) for n in (0, 1)), strict=True)
         for (_, axes), of_samples in zip(outputs, changed, strict=True):
             in_order = has_samples_in_order(list(of_samples))
-            if SAMPLE in axes and in_order is not None:
+            if "sample" in axes and in_order is not None:
                 followed = True
-                assert in_order and axes[SAMPLE].size == 2
-                assert holds_samples(axes[SAMPLE], list(of_samples))
+                assert in_order and axes["sample"].size == 2
+                assert holds_samples(axes["sample"], list(of_samples))
     assert followed or OPERATIONS[name].axes not in FOLLOWED
 
 
@@ -97,7 +97,7 @@ def test_the_pixels_are_where_the_axes_place_them(name: str) -> None:
     """The centres of changes in successive rows, of one operand at least, are in their order."""
     for sample in SAMPLES[name]:
         outputs = trace(sample)
-        for axis, before in ((HEIGHT, ()), (WIDTH, (slice(None),))):
+        for axis, before in (("height", ()), ("width", (slice(None),))):
             if any(axis in axes for _, axes in outputs):
                 centres = [
                     centres_of_changes(sample, outputs, axis, slice(None), operand, *before)

@@ -12,17 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes.axis import (
-    HEIGHT,
-    TOKENS,
-    WIDTH,
-    Axes,
-    Axis,
-    Grid,
-    Operand,
-    Part,
-    Shape,
-)
+from fullgrad_lightning.decomposition.axes.axis import Axes, Axis, Grid, Operand, Part, Shape
 from fullgrad_lightning.decomposition.axes.token_axes import tokens_after_cat, tokens_after_slice
 from fullgrad_lightning.decomposition.operations.call_recording import record_call
 
@@ -51,7 +41,7 @@ def image(shape: Shape, dim: int) -> tuple[Tensor, Axes]:
     """The tokens of an image alone, and its axes in their row-major numbering."""
     tokens = numbered(list(range(H * W)), shape, dim)
     below = tokens[(0,) * (dim + 1)].numel()
-    return tokens, {HEIGHT: Axis((Part(H, W * below),)), WIDTH: Axis((Part(W, below),))}
+    return tokens, {"height": Axis((Part(H, W * below),)), "width": Axis((Part(W, below),))}
 
 
 def concatenation(parts: list[Tensor], dim: int, *axes: tuple[int, Axes]) -> tuple[Axes, Tensor]:
@@ -69,14 +59,14 @@ def assert_axes_find_the_image(axes: Axes, out: Tensor) -> None:
         (part,) = axes[name].parts
         return element // part.stride % part.size
 
-    if TOKENS in axes:
-        grid, place = axes[TOKENS].grid, index(TOKENS)
+    if "tokens" in axes:
+        grid, place = axes["tokens"].grid, index("tokens")
         assert grid is not None and (grid.height, grid.width) == (H, W)
         on_image = (place >= grid.first) & (place < grid.first + H * W)
         assert torch.equal(numbers[on_image], place[on_image] - grid.first)
         assert (numbers[~on_image] < 0).all() and on_image.any()
     else:
-        assert torch.equal(numbers, index(HEIGHT) * W + index(WIDTH))
+        assert torch.equal(numbers, index("height") * W + index("width"))
 
 
 @every_layout
@@ -88,7 +78,7 @@ def test_others_join_an_image(shape: Shape, dim: int, front: int, behind: int) -
     place = 1 if front else 0
     for d in (dim, dim - tokens.ndim):
         found, out = concatenation(parts, d, (place, axes))
-        assert list(found) == [TOKENS]
+        assert list(found) == ["tokens"]
         assert_axes_find_the_image(found, out)
 
 
@@ -98,7 +88,7 @@ def test_others_join_a_second_time(shape: Shape, dim: int) -> None:
     other = numbered([-1, -2], shape, dim)
     axes, tokens = concatenation([other, tokens], dim, (1, axes))
     axes, out = concatenation([other, tokens, other], dim, (1, axes))
-    assert axes[TOKENS].grid == Grid(4, H, W)
+    assert axes["tokens"].grid == Grid(4, H, W)
     assert_axes_find_the_image(axes, out)
 
 
@@ -114,13 +104,13 @@ def test_two_images_in_one_sequence_have_no_common_place() -> None:
     assert concatenation([tokens, tokens], 1, (0, axes), (1, axes))[0] == {}
     # One activation alone is the image, whatever constants stand beside it.
     found, _ = concatenation([tokens, tokens], 1, (1, axes))
-    assert found[TOKENS].grid == Grid(H * W, H, W)
+    assert found["tokens"].grid == Grid(H * W, H, W)
 
 
 def test_an_image_on_two_dimensions_is_no_sequence() -> None:
     """(N, h, w, C), joined by rows to something else."""
     pixels = torch.zeros(N, H, W, C)
-    axes = {HEIGHT: Axis((Part(H, W * C),)), WIDTH: Axis((Part(W, C),))}
+    axes = {"height": Axis((Part(H, W * C),)), "width": Axis((Part(W, C),))}
     for dim in (1, 2):
         assert concatenation([pixels, pixels], dim, (0, axes))[0] == {}
 
@@ -129,21 +119,21 @@ def test_an_image_cut_into_windows_is_no_sequence() -> None:
     tokens, _ = image((N, 0, C), 1)
     rows = Axis((Part(2, 6 * C), Part(2, 2 * C)))
     columns = Axis((Part(3, 4 * C), Part(2, C)))
-    axes = {HEIGHT: rows, WIDTH: columns}
+    axes = {"height": rows, "width": columns}
     assert concatenation([tokens[:, :1], tokens], 1, (1, axes))[0] == {}
 
 
 def test_tokens_that_hold_pixels_of_a_patch_are_not_followed() -> None:
     """(N, h·w, p·p·c), before the patches are embedded: rows go on within the channels."""
     tokens, axes = image((N, 0, C), 1)
-    for name in (HEIGHT, WIDTH):
+    for name in ("height", "width"):
         finer = {**axes, name: Axis((*axes[name].parts, Part(2, 1)))}
         assert concatenation([tokens[:, :1], tokens], 1, (1, finer))[0] == {}
 
 
 def test_columns_before_rows_are_no_image() -> None:
     tokens, _ = image((N, 0, C), 1)
-    axes = {HEIGHT: Axis((Part(H, C),)), WIDTH: Axis((Part(W, H * C),))}
+    axes = {"height": Axis((Part(H, C),)), "width": Axis((Part(W, H * C),))}
     assert concatenation([tokens[:, :1], tokens], 1, (1, axes))[0] == {}
 
 
@@ -181,7 +171,7 @@ def test_every_slice(shape: Shape, dim: int) -> None:
         assert bool(axes) == whole, (first, stop)
         if axes:
             assert_axes_find_the_image(axes, part)
-            assert (TOKENS in axes) == (stop - first > H * W)
+            assert ("tokens" in axes) == (stop - first > H * W)
             followed += 1
     assert followed == 3 * 4 - 1
 

@@ -7,7 +7,8 @@ elements belong to which sample and pixel; guessing from sizes fails as soon as 
 
 So axes are followed, as positions in the *row-major numbering* of the elements: element e has index
 ``(e // stride) % size`` on a part of an axis. An axis that a reshape has cut (rows into windows and
-rows within windows) has several parts. How operations move them is in ``propagation``.
+rows within windows) has several parts. How operations move them is in ``propagation``. The axes of
+an output determine its layout on the image, by which it can be seen as (N, C, h, w).
 """
 
 from __future__ import annotations
@@ -15,14 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
-SAMPLE, HEIGHT, WIDTH = "sample", "height", "width"
-# Tokens with others (class, registers) among them; and the keys that queries are scored against.
-TOKENS, KEYS = "tokens", "keys"
+# Tokens have others (class, registers) among them; keys are what queries are scored against.
+AxisName = Literal["sample", "height", "width", "tokens", "keys"]
 
 
 class Part(NamedTuple):
@@ -42,7 +42,7 @@ class Grid(NamedTuple):
 
 @dataclass(frozen=True)
 class Axis:
-    """The parts of an axis, most significant first, usually one; of tokens, the image in them."""
+    """The parts of an axis, most significant first, usually one; of tokens, their image."""
 
     parts: tuple[Part, ...]
     grid: Grid | None = None
@@ -62,8 +62,8 @@ class Axis:
         return prod(part.size for part in self.parts)
 
 
-ONE_SAMPLE = Axis(())  # every value belongs to the only sample
-Axes = Mapping[str, Axis]
+Axes = Mapping[AxisName, Axis]
+Spatial = Literal["NCHW", "NHWC", "tokens"]
 Shape = Sequence[int]
 
 
@@ -78,19 +78,20 @@ class Operand:
 
 def input_axes(x: Tensor) -> Axes:
     """Axes of a network's input: the batch comes first, four dimensions mean (N, C, H, W)."""
-    axes = {SAMPLE: Axis((Part(x.shape[0], prod(x.shape[1:])),))}
-    return axes | image_axes(x.shape) if x.ndim == 4 else axes
+    sample = Axis((Part(x.shape[0], prod(x.shape[1:])),))
+    return {"sample": sample, **(image_axes(x.shape) if x.ndim == 4 else {})}
 
 
-def image_axes(shape: Shape) -> dict[str, Axis]:
+def image_axes(shape: Shape) -> Axes:
     """Height and width axes of (N, C, H, W), except those of size one, which have no positions."""
-    axes = {HEIGHT: Axis((Part(shape[2], shape[3]),)), WIDTH: Axis((Part(shape[3], 1),))}
+    height, width = Axis((Part(shape[2], shape[3]),)), Axis((Part(shape[3], 1),))
+    axes: Axes = {"height": height, "width": width}
     return {name: axis for name, axis in axes.items() if axis.size > 1}
 
 
 def lies_on_image(shape: Shape, axes: Axes, height: int, width: int) -> bool:
-    """True if dimensions ``height`` and ``width`` of a tensor are those of the image."""
-    return covers(shape, axes.get(HEIGHT), height) and covers(shape, axes.get(WIDTH), width)
+    """Returns whether dimensions ``height`` and ``width`` of a tensor are those of the image."""
+    return covers(shape, axes.get("height"), height) and covers(shape, axes.get("width"), width)
 
 
 def covers(shape: Shape, axis: Axis | None, dim: int) -> bool:
@@ -134,26 +135,16 @@ def locate_part(part: Part, shape: Shape) -> tuple[int, int] | None:
 
 def sum_per_sample(values: Tensor, axis: Axis) -> Tensor:
     """Sums over everything but the samples, in float64: values of any shape to (N,)."""
+    zero = torch.zeros(axis.size, dtype=torch.float64, device=values.device)
     if values.numel() == 0:
-        return torch.zeros(axis.size, dtype=torch.float64, device=values.device)
-    rows = _rows(values, axis)
+        return zero
+    if axis.size == 1 or (len(axis.parts) == 1 and covers(values.shape, axis, 0)):
+        rows = values.reshape(axis.size, -1)
+    else:
+        rows = arrange(values, (axis,))
     # In blocks, since a reduction to another dtype converts all its input first.
-    return sum(
-        (block.sum(1, dtype=torch.float64) for block in rows.split(_BLOCK, dim=1)),
-        start=torch.zeros(axis.size, dtype=torch.float64, device=values.device),
-    )
-
-
-_BLOCK = 1 << 18
-
-
-def _rows(values: Tensor, axis: Axis) -> Tensor:
-    """(N, -1), one row for each sample."""
-    if axis.size == 1:
-        return values.reshape(1, -1)
-    if len(axis.parts) == 1 and covers(values.shape, axis, 0):
-        return values.reshape(axis.size, -1)
-    return arrange(values, (axis,))
+    blocks = rows.split(1 << 18, dim=1)
+    return sum((block.sum(1, dtype=torch.float64) for block in blocks), start=zero)
 
 
 def arrange(values: Tensor, axes: Sequence[Axis]) -> Tensor:
@@ -167,3 +158,51 @@ def arrange(values: Tensor, axes: Sequence[Axis]) -> Tensor:
     first = [dims[part] for part in parts]
     values = values.reshape(*shape, top).movedim(first, list(range(len(first))))
     return values.reshape(*(axis.size for axis in axes), -1)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The arrangement of values on the image.
+
+    Attributes:
+        name: ``"NCHW"``; ``"NHWC"``; or ``"tokens"``, whatever else can be folded to the image, as
+            sequences (N, L, C), (L, N, C) or (N, heads, L, d). Class and register tokens are left
+            out.
+    """
+
+    name: Spatial
+    _axes: tuple[Axis, ...] = ()
+
+    def fold(self, values: Tensor) -> Tensor:
+        """Values of the site, seen as (N, C, h, w)."""
+        if self.name == "NCHW":
+            return values
+        if self.name == "NHWC":
+            return values.permute(0, 3, 1, 2)
+        values = arrange(values, self._axes)
+        if len(self._axes) == 2 and (grid := self._axes[1].grid) is not None:
+            first, height, width = grid
+            values = values[:, first : first + height * width].unflatten(1, (height, width))
+        return values.permute(0, 3, 1, 2)
+
+
+def infer_layout(shape: Shape, axes: Axes) -> Layout | None:
+    """The layout of a tensor on the image.
+
+    ``None`` for vectors, 1×1 maps (they have no position on the image), attention scores (they have
+    two), and windows (the image has been cut).
+    """
+    sample = axes.get("sample")
+    if sample is None or "keys" in axes:
+        return None
+    if len(shape) == 4 and covers(shape, sample, 0):
+        layouts: dict[Spatial, tuple[int, int]] = {"NCHW": (2, 3), "NHWC": (1, 2)}
+        for name, (height, width) in layouts.items():
+            if shape[height] * shape[width] > 1 and lies_on_image(shape, axes, height, width):
+                return Layout(name)
+    if "tokens" in axes and len(axes["tokens"].parts) == 1:
+        return Layout("tokens", (sample, axes["tokens"]))
+    rows, columns = (axes.get(name, Axis(())).parts for name in ("height", "width"))
+    if len(rows) == len(columns) == 1 and rows[0].stride == prod(columns[0]):  # rows follow rows
+        return Layout("tokens", (sample, axes["height"], axes["width"]))
+    return None

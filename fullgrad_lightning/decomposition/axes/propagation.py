@@ -10,18 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from math import prod
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from fullgrad_lightning.decomposition.axes.axis import (
-    HEIGHT,
-    KEYS,
-    SAMPLE,
-    TOKENS,
-    WIDTH,
     Axes,
     Axis,
+    AxisName,
     Operand,
     Part,
     covers,
@@ -32,49 +29,38 @@ from fullgrad_lightning.decomposition.axes.axis import (
 )
 from fullgrad_lightning.decomposition.axes.token_axes import tokens_after_cat, tokens_after_slice
 from fullgrad_lightning.decomposition.operations.op_call import OpCall, get_storage_id
-from fullgrad_lightning.decomposition.operations.table import (
-    UNLISTED,
-    Movement,
-    Operation,
-    find_operation,
-)
+from fullgrad_lightning.decomposition.operations.table import Movement, Operation, find_operation
 
 
 def propagate_axes(call: OpCall | None, operands: Sequence[Operand], out: Tensor) -> Axes:
-    """Axes of one output of a call.
-
-    Args:
-        call: The call; ``None`` if the operation is unknown.
-        operands: The activations of the call with their axes.
-        out: The output.
-    """
+    """Axes of an output of a call on these activations; of an unknown operation without a call."""
     movement = _operation(call).axes
     if _operation(call).first_alone:
         operands = [operand for operand in operands if operand.index == 0]
     frequent = _frequent_case(call, movement, operands, out) if call and operands else None
     if frequent is not None:
         return frequent
-    axes: dict[str, Axis] = {}
-    for name in (SAMPLE, HEIGHT, WIDTH, TOKENS, KEYS):
+    axes: dict[AxisName, Axis] = {}
+    for name in _NAMES:
         followed = (_follow(call, operand, name, out) for operand in operands)
         candidates = [axis for axis in followed if axis is not None]
-        if name == SAMPLE and len(set(candidates)) == 1:
+        if name == "sample" and len(set(candidates)) == 1:
             axes[name] = candidates[0]
-        elif name != SAMPLE and candidates:
+        elif name != "sample" and candidates:
             # Windows leave fewer of the indices than a path around them; of a product of queries
             # and keys, the queries come first.
             axes[name] = max(candidates, key=lambda axis: axis.size)
             elsewhere = [axis for axis in candidates if _top(axis) != _top(axes[name])]
             if elsewhere and movement in _SCORES:
-                axes[KEYS] = elsewhere[0]
+                axes["keys"] = elsewhere[0]
     if movement == "image" and out.ndim == 4:
         for operand in operands:
             if operand.tensor.ndim == 4 and lies_on_image(operand.tensor.shape, operand.axes, 2, 3):
                 axes.update(image_axes(out.shape))
     if call and movement == "cat":
         axes.update(tokens_after_cat(call, operands, out))
-    elif len(operands) == 1 and TOKENS in operands[0].axes and TOKENS not in axes:
-        axes.update(tokens_after_slice(operands[0].tensor, operands[0].axes[TOKENS], out))
+    elif len(operands) == 1 and "tokens" in operands[0].axes and "tokens" not in axes:
+        axes.update(tokens_after_slice(operands[0].tensor, operands[0].axes["tokens"], out))
     return axes
 
 
@@ -91,30 +77,30 @@ def _frequent_case(
         return None
     n, image_axes_met = out.shape[0], set()
     for operand in operands:
-        axes, shape = operand.axes, operand.tensor.shape
-        image_axes_met.add((axes.get(HEIGHT), axes.get(WIDTH)))
-        if len(shape) != 4 or len(axes) > 3 or len(image_axes_met) > 1 or SAMPLE not in axes:
+        axes, shape, sample = operand.axes, operand.tensor.shape, operand.axes.get("sample")
+        image_axes_met.add((axes.get("height"), axes.get("width")))
+        if len(shape) != 4 or len(axes) > 3 or len(image_axes_met) > 1 or sample is None:
             return None
-        if shape[0] != n or axes[SAMPLE].size not in (1, n) or not covers(shape, axes[SAMPLE], 0):
+        if shape[0] != n or sample.size not in (1, n) or not covers(shape, sample, 0):
             return None
     if not lies_on_image(first.tensor.shape, first.axes, 2, 3):
         return None
-    sample = first.axes[SAMPLE] if n == 1 else Axis((Part(n, prod(out.shape[1:])),))
-    return {SAMPLE: sample, **image_axes(out.shape)}
+    sample = first.axes["sample"] if n == 1 else Axis((Part(n, prod(out.shape[1:])),))
+    return {"sample": sample, **image_axes(out.shape)}
 
 
 def _top(axis: Axis) -> int:
-    return axis.parts[0].size * axis.parts[0].stride if axis.parts else 0
+    return prod(axis.parts[0]) if axis.parts else 0  # size · stride
 
 
-def _follow(call: OpCall | None, operand: Operand, name: str, out: Tensor) -> Axis | None:
+def _follow(call: OpCall | None, operand: Operand, name: AxisName, out: Tensor) -> Axis | None:
     axis, tensor = operand.axes.get(name), operand.tensor
     same_numbering = _operation(call).axes == "same_numbering" and out.numel() == tensor.numel()
     if axis is None or same_numbering:
         return axis
     followed: list[Part] = []
     parts = split_by_dimension(axis, tensor.shape) or []
-    must_be_whole = name in (SAMPLE, TOKENS)
+    must_be_whole = name in ("sample", "tokens")
     may_skip = not must_be_whole and len(parts) == 1
     for part in parts:
         moved = _follow_part(call, operand, part, out, may_skip)
@@ -129,15 +115,16 @@ def _follow(call: OpCall | None, operand: Operand, name: str, out: Tensor) -> Ax
 def _follow_part(
     call: OpCall | None, operand: Operand, part: Part, out: Tensor, may_skip: bool
 ) -> Part | None:
-    tensor, location = operand.tensor, locate_part(part, operand.tensor.shape)
+    tensor, movement = operand.tensor, _operation(call).axes
+    location = locate_part(part, tensor.shape)
     if location is None:
         return None
     dim, inner = location
     size, target = part.size, _target_dimension(call, operand, dim, out)
     if target is None and may_skip and size == tensor.shape[dim]:
-        if _operation(call).axes == "pad":
+        if movement == "pad":
             size, target = out.shape[dim], dim  # a frame around the image
-        elif _operation(call).axes == "getitem":
+        elif movement == "getitem":
             # Space-to-depth: every other row still covers the whole image.
             size = (size + 1) // 2
             target = _dimension_with_stride(out, size, 2 * tensor.stride(dim))
@@ -219,11 +206,10 @@ def _indexed_dimensions(entries: tuple[object, ...], ndim: int) -> Collection[in
         is_index = not isinstance(entry, (slice, type(None), type(Ellipsis)))
         runs += is_index and not previous
         previous = is_index
-        if entry is Ellipsis:
-            dim += ndim - consumed
-        elif entry is not None:
-            selected |= set(range(dim, dim + n)) if is_index else set()
-            dim += n
+        if is_index:
+            selected.update(range(dim, dim + n))
+        if entry is not None:
+            dim += ndim - consumed if entry is Ellipsis else n
     return range(ndim) if runs > 1 else selected
 
 
@@ -241,9 +227,10 @@ def _einsum_dimension(equation: object, index: int, dim: int) -> int | None:
 
 
 def _operation(call: OpCall | None) -> Operation:
-    return UNLISTED if call is None else find_operation(call.op)
+    return find_operation("" if call is None else call.op)
 
 
+_NAMES: tuple[AxisName, ...] = get_args(AxisName)
 # Movements under which a size that occurs once in the output is the dimension looked for, and not
 # one that happens to be as large.
 _SCORES = frozenset({"product", "linear", "added_product", "einsum"})

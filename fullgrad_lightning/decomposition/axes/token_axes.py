@@ -7,18 +7,8 @@ from math import prod
 
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes.axis import (
-    HEIGHT,
-    TOKENS,
-    WIDTH,
-    Axes,
-    Axis,
-    Grid,
-    Operand,
-    Part,
-    Shape,
-)
-from fullgrad_lightning.decomposition.operations.op_call import OpCall
+from fullgrad_lightning.decomposition.axes.axis import Axes, Axis, Grid, Operand, Part, Shape
+from fullgrad_lightning.decomposition.operations.op_call import OpCall, get_storage_id
 
 
 def tokens_after_cat(call: OpCall, operands: Sequence[Operand], out: Tensor) -> Axes:
@@ -33,19 +23,13 @@ def tokens_after_cat(call: OpCall, operands: Sequence[Operand], out: Tensor) -> 
         grid = _grid_along(operand, dim)
         if grid is not None and lengths[operand.index] < out.shape[dim]:
             images.append(grid._replace(first=grid.first + sum(lengths[: operand.index])))
-    if len(images) != 1:
-        return {}
-    return {TOKENS: Axis((_part(out.shape, dim),), images[0])}
+    return {"tokens": Axis((_part(out.shape, dim),), images[0])} if len(images) == 1 else {}
 
 
 def tokens_after_slice(tensor: Tensor, axis: Axis, out: Tensor) -> Axes:
     """Axes of a slice of a sequence: the tokens, the image alone, or none."""
     grid, dim = axis.grid, _dimension(axis, tensor.shape)
-    if (
-        grid is None
-        or dim is None
-        or tensor.untyped_storage().data_ptr() != (out.untyped_storage().data_ptr())
-    ):
+    if grid is None or dim is None or get_storage_id(tensor) != get_storage_id(out):
         return {}
     stride, longest = tensor.stride(dim), tensor.shape[dim]
     dims = [d for d in range(out.ndim) if out.stride(d) == stride and 1 < out.shape[d] < longest]
@@ -57,25 +41,21 @@ def tokens_after_slice(tensor: Tensor, axis: Axis, out: Tensor) -> Axes:
         return {}
     part = _part(out.shape, dims[0])
     if length > size:
-        return {TOKENS: Axis((part,), grid._replace(first=first))}
-    return {
-        HEIGHT: Axis((Part(grid.height, grid.width * part.stride),)),
-        WIDTH: Axis((Part(grid.width, part.stride),)),
-    }
+        return {"tokens": Axis((part,), grid._replace(first=first))}
+    width = Part(grid.width, part.stride)
+    return {"height": Axis((Part(grid.height, prod(width)),)), "width": Axis((width,))}
 
 
 def _grid_along(operand: Operand, dim: int) -> Grid | None:
     """The image that dimension ``dim`` of an operand consists of or holds."""
     shape, axes = operand.tensor.shape, operand.axes
-    if TOKENS in axes:
-        return axes[TOKENS].grid if _dimension(axes[TOKENS], shape) == dim else None
-    if HEIGHT not in axes or WIDTH not in axes:
+    if "tokens" in axes:
+        return axes["tokens"].grid if _dimension(axes["tokens"], shape) == dim else None
+    if "height" not in axes or "width" not in axes:
         return None
-    (height, *finer), (width, *finer_too) = axes[HEIGHT].parts, axes[WIDTH].parts
-    whole = _part(shape, dim)
-    if finer or finer_too or width.stride != whole.stride:
-        return None
-    if height.stride != width.size * width.stride or height.size * width.size != whole.size:
+    (height, *finer), (width, *finer_too) = axes["height"].parts, axes["width"].parts
+    is_image = _part(shape, dim) == Part(height.size * width.size, width.stride)
+    if finer or finer_too or not is_image or height.stride != prod(width):
         return None
     return Grid(0, height.size, width.size)
 

@@ -8,8 +8,6 @@ Linearise y = op(x₁…x_k) at its activations: y = Σ J_i x_i + b. Four facts 
   has Σ J_i x_i = k·y, so b = (1 − k)·y: nothing at all for degree 1 (ReLU, pooling, views), −y for
   a product of two activations.
 * Everything else is linearised numerically, if it has no closed form of its own.
-
-Which operation follows which rule is in ``table``.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from fullgrad_lightning.decomposition.operations.closed_forms import Bias, FindClosedForm
+from fullgrad_lightning.decomposition.operations.closed_forms import Bias
 from fullgrad_lightning.decomposition.operations.linearization import implicit_bias
 from fullgrad_lightning.decomposition.operations.op_call import OpCall, find_tensors
 
@@ -35,7 +33,7 @@ class Rule:
 
     Attributes:
         kind: The kind of site.
-        bias: ``(frozen call, number of the output) -> b``, broadcastable to that output.
+        bias: Computes b, broadcastable to the output.
         keeps: What the frozen call must hold: the values of its activations, or their shapes. With
             ``"either"``, the result will do for an operand that it overwrites.
         finite: Whether b is finite wherever parameters are (else 0·∞ is taken as 0).
@@ -54,11 +52,9 @@ Rules = Callable[[OpCall], Rule | None]
 
 @dataclass(frozen=True)
 class Homogeneous:
-    """Rule of operations that are positively homogeneous, jointly in all activations.
+    """Operations that are positively homogeneous of a degree k, jointly in all activations.
 
-    Attributes:
-        degree: ``call -> k``; ``None`` where the call is not homogeneous, and is linearised.
-        kind: The kind of sites.
+    Calls whose degree is ``None`` are not homogeneous, and are linearised.
     """
 
     degree: Callable[[OpCall], float | None]
@@ -67,17 +63,13 @@ class Homogeneous:
     def __call__(self, call: OpCall) -> Rule | None:
         degree = self.degree(call)
         if degree is None:
-            return Rule(self.kind, implicit_bias, keeps="values")
-        return None if degree == 1 else Rule(self.kind, _scaled_output(1 - degree), keeps="values")
+            return _linearized(self.kind)
+        return None if degree == 1 else _scaled_output(self.kind, 1 - degree)
 
 
 @dataclass(frozen=True)
 class Affine:
-    """Rule of operations that are affine in their activations.
-
-    Attributes:
-        is_linear: Whether no constant is added in this call.
-    """
+    """Operations that are affine in their activations, and linear where no constant is added."""
 
     is_linear: Callable[[OpCall], bool] = lambda _call: False
 
@@ -87,34 +79,29 @@ class Affine:
 
 @dataclass(frozen=True)
 class Linearized:
-    """Rule of all other operations: a closed form, if there is one, or numerical linearisation.
+    """All other operations: a closed form where ``applies`` allows it, or ``implicit_bias``."""
 
-    Attributes:
-        kind: The kind of sites.
-        closed_form: ``call -> closed form``, or ``None`` where its options allow none.
-    """
-
+    closed_form: Bias | None = None
+    applies: Callable[[OpCall], bool] = OpCall.is_unary
     kind: Kind = "nonlinearity"
-    closed_form: FindClosedForm = lambda _call: None
 
     def __call__(self, call: OpCall) -> Rule:
         under_autocast = call.autocast[2]  # the operands are not what is computed with
-        bias = None if under_autocast else self.closed_form(call)
-        return Rule(self.kind, bias or implicit_bias, keeps="values", finite=bias is not None)
+        if self.closed_form is None or under_autocast or not self.applies(call):
+            return _linearized(self.kind)
+        return Rule(self.kind, self.closed_form, keeps="values", finite=True)
 
 
 def convolution(call: OpCall) -> Rule | None:
     x, weight, bias = (call.argument(i, k) for i, k in enumerate(("input", "weight", "bias")))
     factors = call.is_active(x) + call.is_active(weight)
     if factors != 1:
-        if factors == 2 and bias is None:
-            return Rule("product", _scaled_output(-1), keeps="values")
-        return Rule("product", implicit_bias, keeps="values")
+        is_product = factors == 2 and bias is None
+        return _scaled_output("product", -1) if is_product else _linearized("product")
     if bias is None or call.is_active(bias):
         return None
-    spatial = weight.ndim - 2
-    b = bias.detach().clone().reshape(-1, *[1] * spatial)  # may be overwritten afterwards
-    return Rule("parameter", lambda _call, _output: b, finite=True, settled=True)
+    b = bias.detach().clone()  # may be overwritten afterwards
+    return _settled("parameter", b, weight.ndim - 2)
 
 
 def batch_norm(call: OpCall) -> Rule:
@@ -122,21 +109,19 @@ def batch_norm(call: OpCall) -> Rule:
         call.argument(i, k)
         for i, k in enumerate(("input", "weight", "bias", "running_mean", "running_var"))
     )
-    training = call.argument(5, "training")
-    if training or any(call.is_active(constant) for constant in (gamma, beta, mean, variance)):
-        return Rule("normalization", implicit_bias, keeps="values")
+    if call.argument(5, "training") or any(map(call.is_active, (gamma, beta, mean, variance))):
+        return _linearized("normalization")
     # It is affine in eval mode, so that b = op(0): one call, cheaper than its formula.
     zero = mean.detach().new_zeros(1, mean.numel())
     with torch.no_grad():
         b = F.batch_norm(zero, mean, variance, gamma, beta, eps=call.argument(7, "eps"))
-    b = b.reshape(-1, *[1] * (x.ndim - 2))
-    return Rule("normalization", lambda _call, _output: b, finite=True, settled=True)
+    return _settled("normalization", b, x.ndim - 2)
 
 
 def clamp(call: OpCall) -> Rule:
     """Rule of ``relu6`` and ``hardtanh``: the bound itself, where it is reached."""
-    if call.active != (0,):
-        return Rule("nonlinearity", implicit_bias, keeps="values")
+    if not call.is_unary():
+        return _linearized("nonlinearity")
     return Rule("nonlinearity", _clamped, keeps="either", finite=True)
 
 
@@ -145,17 +130,7 @@ def clamp(call: OpCall) -> Rule:
 
 def degree_alone(degree: float) -> Callable[[OpCall], float | None]:
     """A degree in the first operand alone: no other (a slope, a grid) may be an activation."""
-    return lambda call: degree if call.active == (0,) else None
-
-
-def degree_jointly(call: OpCall) -> float | None:
-    """Degree 1 in all operands together, if none of them is constant."""
-    return 1 if all_operands_active(call) else None
-
-
-def num_activations(call: OpCall) -> float:
-    """The degree of a product."""
-    return len(call.active)
+    return lambda call: degree if call.is_unary() else None
 
 
 def degree_of_quotient(call: OpCall) -> float | None:
@@ -167,27 +142,22 @@ def degree_of_quotient(call: OpCall) -> float | None:
 
 def degree_of_power(call: OpCall) -> float | None:
     exponent = call.argument(1, "exponent")
-    is_constant = isinstance(exponent, (int, float)) and call.active == (0,)
+    is_constant = isinstance(exponent, (int, float)) and call.is_unary()
     return float(exponent) if is_constant else None
 
 
 def degree_of_extremum(call: OpCall) -> float | None:
-    """Of ``max`` and ``min``: reductions, but ``maximum``, ``minimum`` with a second tensor."""
+    """The degree of ``max`` and ``min``, which are ``maximum``, ``minimum`` of two tensors too."""
     is_elementwise = isinstance(call.argument(1, "other"), Tensor)
     return 1 if not is_elementwise or len(call.active) == 2 else None
 
 
 def degree_of_norm(call: OpCall) -> float | None:
-    if call.active != (0,):
-        return None
-    return 0 if call.argument(1, "ord", 2) == 0 else 1  # the number of entries that are not 0
+    degree = 0 if call.argument(1, "ord", 2) == 0 else 1  # ord 0 counts the entries that are not 0
+    return degree if call.is_unary() else None
 
 
 # Conditions under which an affine operation is linear, for ``Affine``.
-
-
-def two_operands_active(call: OpCall) -> bool:
-    return len(call.active) == 2
 
 
 def all_operands_active(call: OpCall) -> bool:
@@ -199,31 +169,32 @@ def pads_with_zero(call: OpCall) -> bool:
 
 
 def replaces_by_zero(call: OpCall) -> bool:
-    """Of ``masked_fill`` and ``setitem`` on an activation: by 0, or by another activation."""
+    """True if ``masked_fill`` or ``setitem`` puts 0 or an activation into an activation."""
     value = call.argument(2, "value")
     is_zero = isinstance(value, (int, float)) and value == 0
     return call.is_active(call.leaves[0]) and (is_zero or call.is_active(value))
 
 
-def overwrites_all(call: OpCall) -> bool:
-    """Of ``copy``: an activation takes the place of everything."""
-    return call.is_active(call.argument(1, "src"))
+def _linearized(kind: Kind) -> Rule:
+    return Rule(kind, implicit_bias, keeps="values")
 
 
-def _scaled_output(factor: float) -> Bias:
+def _scaled_output(kind: Kind, factor: float) -> Rule:
     def bias(call: OpCall, output: int) -> Tensor:
         with torch.no_grad():
-            y = find_tensors(call.replay(call.activations))[output]
-        return factor * y
+            return factor * find_tensors(call.replay(call.activations))[output]
 
-    return bias
+    return Rule(kind, bias, keeps="values")
+
+
+def _settled(kind: Kind, b: Tensor, spatial_dims: int) -> Rule:
+    b = b.reshape(-1, *[1] * spatial_dims)
+    return Rule(kind, lambda _call, _output: b, finite=True, settled=True)
 
 
 def _output_at_zero(call: OpCall, output: int) -> Tensor:
-    zeros = [
-        torch.zeros(leaf.shape, dtype=leaf.dtype, device=leaf.device)
-        for leaf in (call.leaves[i] for i in call.active)
-    ]
+    shapes = call.activations  # their values are not kept
+    zeros = [torch.zeros(a.shape, dtype=a.dtype, device=a.device) for a in shapes]
     with torch.no_grad():
         return find_tensors(call.replay(zeros))[output]
 

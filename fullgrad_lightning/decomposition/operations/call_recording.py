@@ -20,11 +20,8 @@ def record_call(
 ) -> OpCall:
     """Records a call that is about to be made."""
     leaves, structure = _flattened(args, kwargs)
-    active = tuple(
-        i
-        for i, leaf in enumerate(leaves)
-        if isinstance(leaf, Tensor) and leaf.requires_grad and descends(leaf)
-    )
+    tensors = [(i, leaf) for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+    active = tuple(i for i, tensor in tensors if tensor.requires_grad and descends(tensor))
     op, in_place = op_name(func)
     device = leaves[active[0]].device.type if active else "cpu"
     autocast = (device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device))
@@ -37,8 +34,7 @@ def record_call(
 def _flattened(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Sequence[Any], Any]:
     """The leaves of the arguments, and the structure that restores the arguments from them.
 
-    Where no container can hold a tensor, as in most calls, the arguments are the leaves, and the
-    structure is the names of the keyword arguments.
+    Where no container can hold a tensor, the structure is the names of the keyword arguments.
     """
     leaves = (*args, *kwargs.values())
     for leaf in leaves:
@@ -56,8 +52,7 @@ def op_name(func: Function) -> tuple[str, bool]:
     """
     name = str(getattr(func, "__name__", type(func).__name__))
     if name == "__get__":
-        name = str(getattr(getattr(func, "__self__", None), "__name__", name))
-        return name, False
+        return str(getattr(getattr(func, "__self__", None), "__name__", name)), False
     name = name.split(".")[0]
     if name.startswith("__") and name.endswith("__"):
         bare = name.strip("_")
@@ -79,44 +74,24 @@ def expand_composite(func: types.FunctionType) -> Function:
     """Returns a composite operation that runs its body under a torch-function mode.
 
     PyTorch's own composites first check ``has_torch_function`` and, while a mode is active, pass
-    themselves to it, again and again. The function returned has the same code and other globals, in
-    which that check is false.
+    themselves to it, again and again. In the globals of the function returned, that check is false.
     """
-    names = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
-    scope = {**func.__globals__, **{name: _is_false for name in names if name in func.__globals__}}
-    body = types.FunctionType(
-        func.__code__, scope, func.__name__, func.__defaults__, func.__closure__
-    )
+    checks = ("has_torch_function", "has_torch_function_unary", "has_torch_function_variadic")
+    false = {name: lambda *_: False for name in checks if name in func.__globals__}
+    scope, name = {**func.__globals__, **false}, func.__name__
+    body = types.FunctionType(func.__code__, scope, name, func.__defaults__, func.__closure__)
     body.__kwdefaults__ = func.__kwdefaults__
     return body
 
 
-def _is_false(*_: object) -> bool:
-    return False
+def _pairs(table: str) -> dict[str, str]:
+    return dict(pair.split("=") for pair in table.split())
 
 
-_DUNDERS = {
-    **{f"r{name}": name for name in ("add", "mul", "matmul")},
-    "truediv": "div",
-    "invert": "bitwise_not",
-}
-_IN_PLACE_DUNDERS = {
-    **{f"i{name}": name for name in ("add", "sub", "mul", "pow", "matmul")},
-    "itruediv": "div",
-}
-_SYNONYMS = {
-    "multiply": "mul",
-    "divide": "div",
-    "true_divide": "div",
-    "subtract": "sub",
-    "concat": "cat",
-    "concatenate": "cat",
-    "swapaxes": "transpose",
-    "swapdims": "transpose",
-    "moveaxis": "movedim",
-    "clip": "clamp",
-    "_softmax": "softmax",
-    "special_softmax": "softmax",
-    "native_layer_norm": "layer_norm",
-    "native_group_norm": "group_norm",
-}
+_DUNDERS = _pairs("radd=add rmul=mul rmatmul=matmul truediv=div invert=bitwise_not")
+_IN_PLACE_DUNDERS = _pairs("iadd=add isub=sub imul=mul ipow=pow imatmul=matmul itruediv=div")
+_SYNONYMS = _pairs(
+    "multiply=mul divide=div true_divide=div subtract=sub concat=cat concatenate=cat clip=clamp"
+    " swapaxes=transpose swapdims=transpose moveaxis=movedim _softmax=softmax"
+    " special_softmax=softmax native_layer_norm=layer_norm native_group_norm=group_norm"
+)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 import torch
@@ -33,7 +33,7 @@ def implicit_bias(call: OpCall, output: int) -> Tensor:
     _load_forward_formulas()
     # Where an operand is infinite (a masked score), what follows does not depend on it: J is 0.
     directions = [torch.nan_to_num(a, nan=torch.nan, posinf=0, neginf=0) for a in call.activations]
-    for attempt in (_forward_mode, _forward_mode_plain, _double_backward):
+    for attempt in _ATTEMPTS:
         try:
             y, jvp = attempt(call, output, directions)
         except torch.OutOfMemoryError:
@@ -50,9 +50,7 @@ def vector_jacobian_products(
 ) -> tuple[Tensor, list[Tensor | None]]:
     """The output y again, and this call's own contributions J_iᵀg to each activation's gradient."""
     with torch.enable_grad():
-        operands = [a.detach().requires_grad_() for a in call.activations]
-        # Through a clone: an operation may write to its operand, which no leaf allows.
-        y = find_tensors(call.replay([operand.clone() for operand in operands]))[output]
+        y, operands = _replay_on_leaves(call, output)
         contributions = torch.autograd.grad(y, operands, gradient.to(y.dtype), allow_unused=True)
     return y.detach(), list(contributions)
 
@@ -66,37 +64,30 @@ def _load_forward_formulas() -> None:
         forward_ad.make_dual(torch.zeros(1), torch.zeros(1))
 
 
-Attempt = Callable[[OpCall, int, Sequence[Tensor]], tuple[Tensor, Tensor | None]]
+@contextmanager
+def _plain_kernels() -> Iterator[None]:
+    # Fused attention and cuDNN's recurrent layers have no formula; the kernels they replace do.
+    with sdpa_kernel(SDPBackend.MATH), torch.backends.cudnn.flags(enabled=False):
+        yield
 
 
-def _forward_mode(
-    call: OpCall, output: int, directions: Sequence[Tensor]
-) -> tuple[Tensor, Tensor | None]:
+_Linearization = tuple[Tensor, Tensor | None]  # y and J·v; None where there is no formula
+
+
+def _forward_mode(call: OpCall, output: int, directions: Sequence[Tensor]) -> _Linearization:
     with torch.no_grad(), forward_ad.dual_level():
-        duals = [
-            forward_ad.make_dual(value.detach(), direction)
-            for value, direction in zip(call.activations, directions, strict=True)
-        ]
-        dual = find_tensors(call.replay(duals))[output]
-        y, jvp = forward_ad.unpack_dual(dual)
+        pairs = zip(call.activations, directions, strict=True)
+        duals = [forward_ad.make_dual(value.detach(), direction) for value, direction in pairs]
+        y, jvp = forward_ad.unpack_dual(find_tensors(call.replay(duals))[output])
         # A tangent of None, without an error, means that the operation has no formula.
         return y.detach(), jvp
 
 
-def _forward_mode_plain(
-    call: OpCall, output: int, directions: Sequence[Tensor]
-) -> tuple[Tensor, Tensor | None]:
-    with _plain_kernels():
-        return _forward_mode(call, output, directions)
-
-
-def _double_backward(
-    call: OpCall, output: int, directions: Sequence[Tensor]
-) -> tuple[Tensor, Tensor | None]:
+@_plain_kernels()
+def _double_backward(call: OpCall, output: int, directions: Sequence[Tensor]) -> _Linearization:
     # J·v is the derivative of Jᵀu with respect to u, in the direction v.
-    with torch.enable_grad(), _plain_kernels():
-        operands = [a.detach().requires_grad_() for a in call.activations]
-        y = find_tensors(call.replay([operand.clone() for operand in operands]))[output]
+    with torch.enable_grad():
+        y, operands = _replay_on_leaves(call, output)
         u = torch.zeros_like(y, requires_grad=True)
         pulled = torch.autograd.grad(y, operands, u, create_graph=True, allow_unused=True)
         used = [(p, v) for p, v in zip(pulled, directions, strict=True) if p is not None]
@@ -104,8 +95,11 @@ def _double_backward(
     return y.detach(), jvp.detach()
 
 
-@contextmanager
-def _plain_kernels() -> Iterator[None]:
-    # Fused attention and cuDNN's recurrent layers have no formula; the kernels they replace do.
-    with sdpa_kernel(SDPBackend.MATH), torch.backends.cudnn.flags(enabled=False):
-        yield
+def _replay_on_leaves(call: OpCall, output: int) -> tuple[Tensor, list[Tensor]]:
+    """The output again, and the leaves that it is computed from."""
+    leaves = [a.detach().requires_grad_() for a in call.activations]
+    # Through clones: an operation may write to its operand, which no leaf allows.
+    return find_tensors(call.replay([leaf.clone() for leaf in leaves]))[output], leaves
+
+
+_ATTEMPTS = (_forward_mode, _plain_kernels()(_forward_mode), _double_backward)

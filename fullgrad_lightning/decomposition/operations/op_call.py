@@ -47,7 +47,6 @@ class OpCall:
 
     @functools.cached_property
     def original_arguments(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """``args`` and ``kwargs`` of the call."""
         return self.arguments(self.leaves)
 
     def arguments(self, leaves: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -64,6 +63,10 @@ class OpCall:
     def is_active(self, leaf: Any) -> bool:
         return any(leaf is activation for activation in self.activations)
 
+    def is_unary(self) -> bool:
+        """Returns whether the first operand is the only activation."""
+        return self.active == (0,)
+
     def mutated_tensors(self) -> list[Tensor]:
         """The tensors that the call may overwrite."""
         schema = getattr(self.func, "_schema", None)  # of operators in torch.ops
@@ -75,29 +78,23 @@ class OpCall:
     def snapshot(
         self, keep_values: bool, copy: bool = False, copy_overwritten: bool = True
     ) -> OpCall:
-        """The call without its tensors' histories, and without the values that are not needed.
+        """The call without its tensors' histories; copies all values, or what it overwrites.
 
-        Args:
-            keep_values: Whether the values of activations are needed, or their shapes alone.
-            copy: Whether to copy all values.
-            copy_overwritten: Whether to copy the operand that an in-place call will overwrite.
+        Where values are not kept, the shapes of activations are.
         """
         leaves = list(self.leaves)
         for i, leaf in enumerate(leaves):
-            if not isinstance(leaf, Tensor):
-                continue
-            if i in self.active and not keep_values:
+            if isinstance(leaf, Tensor) and i in self.active and not keep_values:
                 leaves[i] = ShapeOnly(leaf.shape, leaf.dtype, leaf.device)
-            else:
+            elif isinstance(leaf, Tensor):
                 overwritten = self.in_place and i == 0 and copy_overwritten
                 leaves[i] = leaf.detach().clone() if copy or overwritten else leaf.detach()
         return replace(self, leaves=tuple(leaves))
 
     def replay(self, activations: Sequence[Tensor]) -> Any:
-        """Runs the operation again, on other values of its activations.
+        """Runs the operation again on other values of its activations.
 
-        Returns:
-            What the operation returns; of an in-place operation, the operand that it changed.
+        Returns its result; of an in-place operation, the operand that it changed.
         """
         leaves = list(self.leaves)
         for i, value in zip(self.active, activations, strict=True):
@@ -118,8 +115,6 @@ def find_tensors(result: object) -> list[Tensor]:
     """All tensors in the result of a call, in order."""
     if isinstance(result, Tensor):
         return [result]
-    if result is None:
-        return []
     return [leaf for leaf in pytree.tree_leaves(result) if isinstance(leaf, Tensor)]
 
 

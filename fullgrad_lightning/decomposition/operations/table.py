@@ -12,29 +12,8 @@ from typing import Literal, NamedTuple
 
 import torch
 
-from fullgrad_lightning.decomposition.operations import closed_forms as closed
-from fullgrad_lightning.decomposition.operations.bias_rules import (
-    Affine,
-    Homogeneous,
-    Linearized,
-    Rule,
-    Rules,
-    all_operands_active,
-    batch_norm,
-    clamp,
-    convolution,
-    degree_alone,
-    degree_jointly,
-    degree_of_extremum,
-    degree_of_norm,
-    degree_of_power,
-    degree_of_quotient,
-    num_activations,
-    overwrites_all,
-    pads_with_zero,
-    replaces_by_zero,
-    two_operands_active,
-)
+from fullgrad_lightning.decomposition.operations import bias_rules as rules, closed_forms as closed
+from fullgrad_lightning.decomposition.operations.bias_rules import Affine, Homogeneous, Linearized
 from fullgrad_lightning.decomposition.operations.op_call import OpCall
 
 Movement = Literal[
@@ -74,18 +53,18 @@ class Operation:
 
     Attributes:
         names: Canonical names (``op_name``), separated by spaces.
-        bias: The bias rule: ``call -> Rule``, or ``None`` where the bias is 0.
+        bias: The bias rule.
         axes: How dimensions move from the operands to the output.
+        dim: The dimensions along which entries are moved, mixed or reduced.
         first_alone: Whether the first operand alone is followed: others (a weight, values that are
             scattered) lie elsewhere.
-        dim: The dimensions along which entries are moved, mixed or reduced.
         saves_operand: Whether autograd keeps the operand of an in-place call.
         is_random: Whether it may draw random numbers, which a replay must draw again.
         is_one_site: Whether a composite, Python code that calls others, is a site of its own.
     """
 
     names: str
-    bias: Rules = Linearized()  # noqa: RUF009 - immutable
+    bias: rules.Rules = Linearized()  # noqa: RUF009 - immutable
     axes: Movement = "by_size"
     dim: DimArgument | None = None
     first_alone: bool = False
@@ -94,7 +73,7 @@ class Operation:
     is_one_site: bool = False
 
 
-def bias_rule(call: OpCall) -> Rule | None:
+def bias_rule(call: OpCall) -> rules.Rule | None:
     """The rule for a call with at least one activation; ``None`` where the bias is 0."""
     return find_operation(call.op).bias(call)
 
@@ -106,7 +85,7 @@ def find_operation(name: str) -> Operation:
 
 def autograd_saves_operand(call: OpCall) -> bool:
     """Returns whether autograd itself keeps what the call overwrites, so that no copy is needed."""
-    if not call.in_place or call.active != (0,) or not find_operation(call.op).saves_operand:
+    if not call.in_place or not call.is_unary() or not find_operation(call.op).saves_operand:
         return False
     # Under hooks on saved tensors (checkpointing), reading one means computing it again.
     hooks = torch._C._autograd._top_saved_tensors_default_hooks(False)
@@ -114,28 +93,30 @@ def autograd_saves_operand(call: OpCall) -> bool:
 
 
 # Of degree 1 in the first operand alone, whatever the constants are (indices, shapes, slopes).
-_LINEAR = Homogeneous(degree_alone(1))
-_PRODUCT = Homogeneous(num_activations, "product")
-_JOINTLY = Homogeneous(degree_jointly)
-_NORM = Linearized("normalization")
-_SUM = Affine(two_operands_active)
-_JOIN = Affine(all_operands_active)
-_DIM, _FFT, _FFT2 = DimArgument(1), DimArgument(2, "dim", -1), DimArgument(2, "dim", (-2, -1))
+_LINEAR = Homogeneous(rules.degree_alone(1))
+_PRODUCT = Homogeneous(lambda call: len(call.active), "product")
+_JOINTLY = Homogeneous(lambda call: 1 if rules.all_operands_active(call) else None)
+_NORM = Linearized(kind="normalization")
+_SUM = Affine(lambda call: len(call.active) == 2)
+_JOIN = Affine(rules.all_operands_active)
+_LAYER_NORM = Linearized(closed.layer_norm, closed.is_full_precision, "normalization")
+_ATTENTION = Linearized(closed.attention, closed.is_plain_attention)
+_DIM_1, _DIM_2 = DimArgument(1), DimArgument(2)
+_LAST, _LAST_2 = DimArgument(2, "dim", -1), DimArgument(2, "dim", (-2, -1))
 
 TABLE = (
     # Layers with weights
-    Operation("conv2d conv_transpose2d convolution", convolution, "image", first_alone=True),
-    Operation(
-        "conv1d conv3d conv_transpose1d conv_transpose3d", convolution, "in_order", first_alone=True
-    ),
-    Operation("linear", convolution, "linear"),
-    Operation("addmm addmv baddbmm", Linearized("parameter"), "added_product"),
+    Operation("conv2d conv_transpose2d convolution", rules.convolution, "image", first_alone=True),
+    Operation("conv1d conv3d", rules.convolution, "in_order", first_alone=True),
+    Operation("conv_transpose1d conv_transpose3d", rules.convolution, "in_order", first_alone=True),
+    Operation("linear", rules.convolution, "linear"),
+    Operation("addmm addmv baddbmm", Linearized(kind="parameter"), "added_product"),
     Operation("deform_conv2d", axes="image", first_alone=True),
     Operation("lstm gru rnn_tanh rnn_relu", axes="in_order", is_random=True),
     Operation("lstm_cell gru_cell", axes="in_order"),
     # Normalisation
-    Operation("batch_norm", batch_norm, "elementwise"),
-    Operation("layer_norm", Linearized("normalization", closed.layer_norm), "elementwise"),
+    Operation("batch_norm", rules.batch_norm, "elementwise"),
+    Operation("layer_norm", _LAYER_NORM, "elementwise"),
     Operation("group_norm", _NORM, "elementwise"),
     Operation("instance_norm", _NORM, "image"),
     Operation("local_response_norm", _NORM, "image", is_one_site=True),
@@ -143,27 +124,20 @@ TABLE = (
     Operation("normalize", _NORM, is_one_site=True),
     # Non-linearities
     Operation("relu leaky_relu prelu rrelu abs absolute", _LINEAR, "elementwise"),
-    Operation("relu6 hardtanh", clamp, "elementwise"),
-    Operation("silu", Linearized(closed_form=closed.silu), "elementwise", saves_operand=True),
-    Operation(
-        "hardswish", Linearized(closed_form=closed.hardswish), "elementwise", saves_operand=True
-    ),
-    Operation("gelu", Linearized(closed_form=closed.gelu), "elementwise"),
+    Operation("relu6 hardtanh", rules.clamp, "elementwise"),
+    Operation("silu", Linearized(closed.silu), "elementwise", saves_operand=True),
+    Operation("hardswish", Linearized(closed.hardswish), "elementwise", saves_operand=True),
+    Operation("gelu", Linearized(closed.gelu, closed.is_exact_gelu), "elementwise"),
     Operation("sigmoid tanh elu selu mish hardsigmoid softmax", axes="elementwise"),
     Operation("glu", axes="in_order"),
-    Operation(
-        "scaled_dot_product_attention",
-        Linearized(closed_form=closed.attention),
-        "attention",
-        is_random=True,
-    ),
+    Operation("scaled_dot_product_attention", _ATTENTION, "attention", is_random=True),
     # Powers and other homogeneous ones
-    Operation("square", Homogeneous(degree_alone(2)), "elementwise"),
-    Operation("sqrt", Homogeneous(degree_alone(0.5)), "elementwise"),
-    Operation("rsqrt", Homogeneous(degree_alone(-0.5)), "elementwise"),
-    Operation("reciprocal", Homogeneous(degree_alone(-1)), "elementwise"),
-    Operation("pow", Homogeneous(degree_of_power), "elementwise"),
-    Operation("div", Homogeneous(degree_of_quotient), "elementwise"),
+    Operation("square", Homogeneous(rules.degree_alone(2)), "elementwise"),
+    Operation("sqrt", Homogeneous(rules.degree_alone(0.5)), "elementwise"),
+    Operation("rsqrt", Homogeneous(rules.degree_alone(-0.5)), "elementwise"),
+    Operation("reciprocal", Homogeneous(rules.degree_alone(-1)), "elementwise"),
+    Operation("pow", Homogeneous(rules.degree_of_power), "elementwise"),
+    Operation("div", Homogeneous(rules.degree_of_quotient), "elementwise"),
     Operation("maximum minimum fmax fmin hypot", _JOINTLY, "elementwise"),
     Operation("block_diag", _JOINTLY, "shuffled"),
     Operation("cdist", axes="cdist"),
@@ -175,28 +149,24 @@ TABLE = (
     Operation("einsum", _PRODUCT, "einsum"),
     # Sums and constants that are put in
     Operation("add sub rsub where", _SUM, "elementwise"),
-    Operation("masked_fill", Affine(replaces_by_zero), "elementwise"),
-    Operation("setitem", Affine(replaces_by_zero), "setitem"),
-    Operation("copy", Affine(overwrites_all)),
-    Operation("pad", Affine(pads_with_zero), "pad"),
-    Operation(
-        "index_put index_add index_copy scatter scatter_add masked_scatter",
-        Affine(),
-        first_alone=True,
-    ),
+    Operation("masked_fill", Affine(rules.replaces_by_zero), "elementwise"),
+    Operation("setitem", Affine(rules.replaces_by_zero), "setitem"),
+    Operation("copy", Affine(lambda call: call.is_active(call.argument(1, "src")))),
+    Operation("pad", Affine(rules.pads_with_zero), "pad"),
+    Operation("index_put index_add index_copy", Affine(), first_alone=True),
+    Operation("scatter scatter_add masked_scatter", Affine(), first_alone=True),
     Operation("scatter_reduce", first_alone=True),
     Operation("constant_pad_nd fill zero index_fill slice_scatter select_scatter", Affine()),
     Operation("cat", _JOIN, "cat"),
     Operation("stack", _JOIN, "stack"),
     Operation("hstack vstack dstack column_stack", _JOIN),
     # Reductions
-    Operation(
-        "sum mean nansum nanmean amax amin median std cummax cummin", _LINEAR, "reduction", _DIM
-    ),
-    Operation("max min", Homogeneous(degree_of_extremum), "reduction", _DIM),
-    Operation("var", Homogeneous(degree_alone(2)), "reduction", _DIM),
-    Operation("linalg_vector_norm", Homogeneous(degree_of_norm), "reduction", DimArgument(2)),
-    Operation("logsumexp prod", axes="reduction", dim=_DIM),
+    Operation("sum mean nansum nanmean amax amin median std", _LINEAR, "reduction", _DIM_1),
+    Operation("cummax cummin", _LINEAR, "reduction", _DIM_1),
+    Operation("max min", Homogeneous(rules.degree_of_extremum), "reduction", _DIM_1),
+    Operation("var", Homogeneous(rules.degree_alone(2)), "reduction", _DIM_1),
+    Operation("linalg_vector_norm", Homogeneous(rules.degree_of_norm), "reduction", _DIM_2),
+    Operation("logsumexp prod", axes="reduction", dim=_DIM_1),
     Operation("nanmedian kthvalue mode", _LINEAR),
     Operation("cumsum", _LINEAR, "in_order"),
     # Pooling and resampling
@@ -217,11 +187,11 @@ TABLE = (
     ),
     Operation(
         "max_pool1d_with_indices max_pool3d_with_indices _upsample_nearest_exact1d"
-        " _upsample_nearest_exact3d roi_align roi_pool ps_roi_align ps_roi_pool",
+        " _upsample_nearest_exact3d roi_align roi_pool ps_roi_align ps_roi_pool grid_sampler_2d"
+        " grid_sampler_3d",
         _LINEAR,
     ),
     Operation("grid_sampler", _LINEAR, dim=DimArgument(0, "", (2, 3))),
-    Operation("grid_sampler_2d grid_sampler_3d", _LINEAR),
     # Views, copies and casts
     Operation(
         "view reshape flatten unflatten squeeze unsqueeze view_as reshape_as ravel _unsafe_view to"
@@ -232,20 +202,19 @@ TABLE = (
     Operation(
         "permute transpose t T mT H mH adjoint movedim select narrow split split_with_sizes"
         " tensor_split chunk unbind hsplit vsplit dsplit diagonal unfold as_strided slice alias"
-        " expand_as broadcast_to cpu cuda requires_grad",
+        " expand_as broadcast_to cpu cuda requires_grad detach",
         _LINEAR,
     ),
     Operation("neg negative tril triu conj resolve_conj resolve_neg", _LINEAR, "elementwise"),
-    Operation("detach", _LINEAR),
     Operation("dropout", Homogeneous(lambda _call: 1), "elementwise"),
     Operation("feature_dropout", _LINEAR, "elementwise"),
     Operation("expand repeat tile repeat_interleave", _LINEAR, "in_order"),
     Operation("real imag view_as_real view_as_complex", _LINEAR, "complex_view"),
     # Selections and movements
     Operation("getitem", _LINEAR, "getitem"),
-    Operation("index_select gather", _LINEAR, "in_order", _DIM),
-    Operation("take_along_dim", _LINEAR, dim=DimArgument(2)),
-    Operation("topk", _LINEAR, "in_order", DimArgument(2, "dim", -1)),
+    Operation("index_select gather", _LINEAR, "in_order", _DIM_1),
+    Operation("take_along_dim", _LINEAR, dim=_DIM_2),
+    Operation("topk", _LINEAR, "in_order", _LAST),
     Operation("sort", _LINEAR, dim=DimArgument(1, "dim", -1)),
     Operation("flip", _LINEAR, dim=DimArgument(1, "dims")),
     Operation("fliplr", _LINEAR, dim=DimArgument(0, "", 1)),
@@ -258,12 +227,10 @@ TABLE = (
         _LINEAR,
     ),
     # Spectra
-    Operation("fft_fft fft_ifft fft_rfft fft_irfft fft_hfft fft_ihfft", _LINEAR, dim=_FFT),
-    Operation("fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2 fft_hfft2 fft_ihfft2", _LINEAR, dim=_FFT2),
-    Operation(
-        "fft_fftn fft_ifftn fft_rfftn fft_irfftn fft_hfftn fft_ihfftn", _LINEAR, dim=DimArgument(2)
-    ),
-    Operation("fft_fftshift fft_ifftshift", _LINEAR, dim=_DIM),
+    Operation("fft_fft fft_ifft fft_rfft fft_irfft fft_hfft fft_ihfft", _LINEAR, dim=_LAST),
+    Operation("fft_fft2 fft_ifft2 fft_rfft2 fft_irfft2 fft_hfft2 fft_ihfft2", _LINEAR, dim=_LAST_2),
+    Operation("fft_fftn fft_ifftn fft_rfftn fft_irfftn fft_hfftn fft_ihfftn", _LINEAR, dim=_DIM_2),
+    Operation("fft_fftshift fft_ifftshift", _LINEAR, dim=_DIM_1),
     Operation("stft istft", _LINEAR, dim=DimArgument(0, "", -1)),
     # Random numbers
     Operation(

@@ -20,28 +20,22 @@ _VIEWS = frozenset(
 
 
 class ActivationGraph:
-    """The part of the autograd graph between the input and whatever was computed from it.
+    """The part of the autograd graph between ``root``, the input's node, and all that follows it.
 
     Nodes are kept alive, and with them their identity; what they saved is freed by the backward
     pass as always.
-
-    Args:
-        root: The node that made the network's input.
     """
 
     def __init__(self, root: Node) -> None:
         self._descends: dict[Node, bool] = {root: True}
         self.untraced: list[Node] = []
 
-    def descends(self, tensor: Tensor) -> bool:
-        """Returns whether a tensor was computed from the input; new nodes count as untraced."""
-        return self._explore(tensor.grad_fn, traced=False)
+    def descends(self, tensor: Tensor, *, traced: bool = False) -> bool:
+        """Returns whether a tensor was computed from the input.
 
-    def mark_traced(self, tensor: Tensor) -> bool:
-        """Like ``descends``, for the fresh output of a traced call."""
-        return self._explore(tensor.grad_fn, traced=True)
-
-    def _explore(self, node: Node | None, traced: bool) -> bool:
+        New nodes count as untraced, unless the tensor is the fresh output of a traced call.
+        """
+        node: Node | None = tensor.grad_fn
         if node is None:
             return False
         if (descends := self._descends.get(node)) is not None:
@@ -50,12 +44,9 @@ class ActivationGraph:
         while stack:
             top = stack[-1]
             parents = [parent for parent, _ in top.next_functions if parent is not None]
-            unknown = [parent for parent in parents if parent not in self._descends]
-            if unknown:
-                stack.extend(unknown)
-                continue
-            stack.pop()
-            if top in self._descends:
+            unexplored = [parent for parent in parents if parent not in self._descends]
+            stack.extend(unexplored)
+            if unexplored or stack.pop() in self._descends:
                 continue
             self._descends[top] = any(self._descends[parent] for parent in parents)
             if self._descends[top] and not traced:

@@ -6,12 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes.axis import (
-    SAMPLE,
-    Operand,
-    locate_part,
-    split_by_dimension,
-)
+from fullgrad_lightning.decomposition.axes.axis import Operand, locate_part, split_by_dimension
 from fullgrad_lightning.decomposition.operations.op_call import OpCall
 
 
@@ -19,13 +14,13 @@ def refuse_batch_statistics(call: OpCall, operands: Sequence[Operand]) -> None:
     """Raises a ``ValueError`` for a batch norm that normalises samples by each other."""
     if not call.argument(5, "training") or not call.is_active(call.leaves[0]):
         return
-    x, axis = operands[0].tensor, operands[0].axes.get(SAMPLE)
+    x, axis = operands[0].tensor, operands[0].axes.get("sample")
     if axis is not None and axis.size == 1:
         return
     parts = (axis and split_by_dimension(axis, x.shape)) or []
     locations = [locate_part(part, x.shape) for part in parts]
     if not locations or any(location is None or location[0] != 1 for location in locations):
-        # Only a batch folded into the channels is not coupled.
+        # A batch that is folded into the channels is not coupled.
         raise ValueError(
             "The samples of this batch are coupled: a batch norm without running statistics "
             "normalises each sample by the others, so no sample has an f(x) of its own. "

@@ -24,15 +24,16 @@ Deliver = Callable[[Site, Tensor], None]
 
 
 def hook_opaque_regions(tracer: Tracer, deliver: Deliver) -> Callable[[], None]:
-    """Hooks the nodes of opaque regions for the backward pass.
+    """Hooks the nodes of opaque regions for the backward pass, and refuses reentrant checkpoints.
 
-    Returns:
-        A function to call after the backward pass: delivers each term, (N,), with its site.
-
-    Raises:
-        ValueError: A reentrant checkpoint, which no gradient for the input can be taken through.
+    The function returned delivers each term, (N,), with its site, after the backward pass.
     """
-    _refuse_reentrant_checkpoint(tracer.graph.untraced)
+    if any(node.name() == "CheckpointFunctionBackward" for node in tracer.graph.untraced):
+        raise ValueError(
+            "The model uses reentrant activation checkpointing, through which PyTorch computes no "
+            "gradient with respect to the input. Call torch.utils.checkpoint.checkpoint(…, "
+            "use_reentrant=False)."
+        )
     leaving: defaultdict[Node, dict[int, Kept]] = defaultdict(dict)
     for node, number in tracer.values:
         leaving[node][number] = tracer.kept_value((node, number))
@@ -47,15 +48,6 @@ def hook_opaque_regions(tracer: Tracer, deliver: Deliver) -> Callable[[], None]:
             finisher()
 
     return finish
-
-
-def _refuse_reentrant_checkpoint(nodes: list[Node]) -> None:
-    if any(node.name() == "CheckpointFunctionBackward" for node in nodes):
-        raise ValueError(
-            "The model uses reentrant activation checkpointing, through which PyTorch computes no "
-            "gradient with respect to the input. Call torch.utils.checkpoint.checkpoint(…, "
-            "use_reentrant=False)."
-        )
 
 
 def _regions(tracer: Tracer) -> list[list[Node]]:
@@ -74,21 +66,18 @@ def _regions(tracer: Tracer) -> list[list[Node]]:
 
 
 def _hook_region(
-    region: list[Node],
-    leaving: Mapping[Node, dict[int, Kept]],
-    tracer: Tracer,
-    deliver: Deliver,
+    region: list[Node], leaving: Mapping[Node, dict[int, Kept]], tracer: Tracer, deliver: Deliver
 ) -> Callable[[], None]:
     op = region[-1].name().removesuffix("Backward0").removesuffix("Backward")
     scope = tracer.scope_of_untraced[region[-1]]
     terms: list[Tensor] = []
 
+    @torch.no_grad()
     def add(sign: int, gradients: tuple[Tensor | None, ...], kept: dict[int, Kept]) -> None:
         for number, (value, sample_axis) in kept.items():
             gradient = gradients[number]
             if gradient is not None:
-                with torch.no_grad():
-                    terms.append(sign * inner_product(gradient, value, sample_axis))
+                terms.append(sign * inner_product(gradient, value, sample_axis))
 
     def hook(leaving: dict[int, Kept], entering: dict[int, Kept], node: Node) -> None:
         node.register_prehook(lambda gradients: add(1, gradients, leaving))
@@ -102,7 +91,7 @@ def _hook_region(
 
     def finish() -> None:
         if terms:
-            site = tracer.site(op, "not_localized", torch.Size(), {}, scope)
+            site = tracer.site(tracer.name(op, scope), op, "not_localized", torch.Size(), {})
             deliver(site, sum(terms[1:], start=terms[0]))
 
     return finish

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition.axes.axis import SAMPLE, Axis, Operand, sum_per_sample
+from fullgrad_lightning.decomposition.axes.axis import Axis, Operand, sum_per_sample
 from fullgrad_lightning.decomposition.operations.bias_rules import Rule
 from fullgrad_lightning.decomposition.operations.linearization import (
     NotLocalizable,
@@ -31,8 +31,8 @@ class PendingBias:
         rule: The bias rule of the call.
         call: A snapshot of the call; ``None`` if the rule does not need it.
         output: The number of the output.
-        operands: The activations of the call and their axes.
-        out: The output itself, of which only the node is kept.
+        operands: The activations of the call.
+        out: The output, of which only the node is kept.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class PendingBias:
         self._rule, self._call, self._output = rule, call, output
         self._axes = [operand.axes for operand in operands]
         self._settled: Tensor | None = None
-        self._keeps_bias = False
+        self.keep_bias = False  # until ``receive`` returns: several handlers use it
         self._kept_bias: Tensor | None = None
         # The gradient of an in-place write through a view arrives at the base that was written to.
         # So does that of an output that is a view of something made inside the call, once an
@@ -63,20 +63,15 @@ class PendingBias:
         self._output_nr = owner.output_nr
         self._base_view = None if base is None else BaseView(out, base)
 
-    @property
-    def call(self) -> OpCall | None:
-        return self._call
-
     def on_gradient(self, receive: Callable[[PendingBias, Tensor], None]) -> None:
         """Calls ``receive(self, ∂f/∂y)`` during the backward pass, if a gradient arrives at all."""
 
         def hook(grads: tuple[Tensor | None, ...]) -> None:
             gradient = grads[self._output_nr]
             if gradient is not None:
+                view = self._base_view
                 with torch.no_grad():
-                    receive(
-                        self, gradient if self._base_view is None else self._base_view(gradient)
-                    )
+                    receive(self, gradient if view is None else view(gradient))
             self._call = self._settled = self._kept_bias = None  # release them
 
         # The node will hold the hook, and the hook this object: if the object kept the node, the
@@ -85,15 +80,10 @@ class PendingBias:
         assert node is not None
         node.register_prehook(hook)
 
-    def keep_bias(self) -> None:
-        """Keeps b, once computed, until ``receive`` returns: several handlers will use it."""
-        self._keeps_bias = True
-
     def bias(self, gradient: Tensor) -> Tensor:
         """b, broadcastable to the gradient, and 0 wherever the gradient is 0.
 
-        Raises:
-            NotLocalizable: Only ``unlocalized_term`` is available.
+        Raises ``NotLocalizable`` where only ``unlocalized_term`` is available.
         """
         if self._kept_bias is not None:
             return self._kept_bias
@@ -101,8 +91,9 @@ class PendingBias:
         if b is None:
             assert self._call is not None or self._rule.keeps == "shapes"
             b = self._rule.bias(self._call, self._output)  # type: ignore[arg-type]
-        b = b if self._rule.finite else torch.where(gradient == 0, 0, b)
-        if self._keeps_bias:
+        if not self._rule.finite:
+            b = torch.where(gradient == 0, 0, b)
+        if self.keep_bias:
             self._kept_bias = b
         return b
 
@@ -111,18 +102,14 @@ class PendingBias:
         return real_product(gradient, self.bias(gradient))
 
     def unlocalized_term(self, gradient: Tensor) -> Tensor:
-        """⟨g, y⟩ − Σ⟨J_iᵀg, x_i⟩ per sample, (N,), of a call that has no Jacobian-vector product.
-
-        Raises:
-            SampleAxisLost: The samples of the output or of an operand could not be followed.
-        """
+        """⟨g, y⟩ − Σ⟨J_iᵀg, x_i⟩ per sample, (N,), where there is no Jacobian-vector product."""
         assert self._call is not None
         y, contributions = vector_jacobian_products(self._call, self._output, gradient)
         term = inner_product(gradient, y, self.site.sample_axis)
         operands = zip(self._call.activations, self._axes, contributions, strict=True)
         for x, axes, contribution in operands:
             if contribution is not None:
-                term = term - inner_product(contribution, x, axes.get(SAMPLE))
+                term = term - inner_product(contribution, x, axes.get("sample"))
         return term
 
     def settle(self) -> None:
@@ -136,29 +123,26 @@ class PendingBias:
         except NotLocalizable:
             self._call = call.snapshot(keep_values=True, copy=True)
 
-    def storage_ids(self) -> set[int]:
+    def storage_ids(self) -> set[int | None]:
         """The memory on which the bias depends."""
         leaves = () if self._call is None or self._rule.settled else self._call.leaves
-        storage_ids = (get_storage_id(leaf) for leaf in leaves if isinstance(leaf, Tensor))
-        return {storage_id for storage_id in storage_ids if storage_id is not None}
+        return {get_storage_id(leaf) for leaf in leaves if isinstance(leaf, Tensor)}
 
 
 class InPlaceGuard:
     """Computes pending biases just before an in-place operation overwrites what they depend on."""
 
     def __init__(self) -> None:
-        self._by_storage: defaultdict[int, list[PendingBias]] = defaultdict(list)
+        self._by_storage: defaultdict[int | None, list[PendingBias]] = defaultdict(list)
 
     def add(self, pending: PendingBias) -> None:
-        for storage_id in pending.storage_ids():
+        for storage_id in pending.storage_ids() - {None}:
             self._by_storage[storage_id].append(pending)
 
     def settle(self, tensor: Tensor) -> None:
         """Settles the biases that depend on a tensor that is about to be modified."""
-        storage_id = get_storage_id(tensor)
-        if storage_id is not None:
-            for pending in self._by_storage.pop(storage_id, ()):
-                pending.settle()
+        for pending in self._by_storage.pop(get_storage_id(tensor), ()):
+            pending.settle()
 
 
 def inner_product(gradient: Tensor, values: Tensor, sample_axis: Axis | None) -> Tensor:
@@ -167,11 +151,7 @@ def inner_product(gradient: Tensor, values: Tensor, sample_axis: Axis | None) ->
 
 
 def per_sample(values: Tensor, sample_axis: Axis | None) -> Tensor:
-    """Sums per sample, (N,), in float64.
-
-    Raises:
-        SampleAxisLost: The sample axis is unknown.
-    """
+    """Sums per sample, (N,), in float64; raises ``SampleAxisLost`` without a sample axis."""
     if sample_axis is None:
         raise SampleAxisLost
     return sum_per_sample(values, sample_axis)

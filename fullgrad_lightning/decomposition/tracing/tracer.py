@@ -20,15 +20,13 @@ from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
 from fullgrad_lightning.decomposition.axes.axis import (
-    ONE_SAMPLE,
-    SAMPLE,
     Axes,
     Axis,
     Operand,
+    infer_layout,
     input_axes,
 )
 from fullgrad_lightning.decomposition.axes.propagation import propagate_axes
-from fullgrad_lightning.decomposition.axes.spatial_layout import infer_layout
 from fullgrad_lightning.decomposition.operations.bias_rules import Kind, Rule, Rules
 from fullgrad_lightning.decomposition.operations.call_recording import (
     expand_composite,
@@ -38,23 +36,19 @@ from fullgrad_lightning.decomposition.operations.call_recording import (
 )
 from fullgrad_lightning.decomposition.operations.op_call import OpCall, find_tensors
 from fullgrad_lightning.decomposition.operations.table import autograd_saves_operand, bias_rule
+from fullgrad_lightning.decomposition.tracing import batch_norm
 from fullgrad_lightning.decomposition.tracing.autograd_graph import (
     ActivationGraph,
     Edge,
     Node,
     gradient_edge,
 )
-from fullgrad_lightning.decomposition.tracing.batch_norm import (
-    make_gradient_contiguous,
-    refuse_batch_statistics,
-)
-from fullgrad_lightning.decomposition.tracing.module_scopes import ModuleScopes, Scope
 from fullgrad_lightning.decomposition.tracing.pending_bias import (
     BaseView,
     InPlaceGuard,
     PendingBias,
 )
-from fullgrad_lightning.decomposition.tracing.sites import Site, SiteNames
+from fullgrad_lightning.decomposition.tracing.sites import ModuleScopes, Scope, Site, SiteNames
 
 
 class Tracer(TorchFunctionMode):
@@ -63,7 +57,7 @@ class Tracer(TorchFunctionMode):
     Args:
         x: The input, a leaf that requires a gradient.
         is_requested: ``(op, kind) -> bool``, whether the biases of such a site are requested.
-        rules: The bias rule of a call, or ``None`` where there is no bias.
+        rules: The bias rule of a call.
         keep_all_values: Whether to keep a copy of every value, which opaque operations need.
     """
 
@@ -143,47 +137,38 @@ class Tracer(TorchFunctionMode):
     def axes(self, tensor: Tensor) -> Axes:
         """The batch, height and width axes of an activation; empty if unknown."""
         axes = self._axes.get(gradient_edge(tensor))
-        if axes is None:
-            # A view that autograd made again, or the output of an untraced operation.
-            axes = self._set_axes(tensor, propagate_axes(None, self._sources(tensor), tensor))
-        return axes
+        if axes is not None:
+            return axes
+        # A view that autograd made again, or the output of an untraced operation.
+        return self._set_axes(tensor, propagate_axes(None, self._sources(tensor), tensor))
 
     def kept_value(self, edge: Edge) -> tuple[Tensor, Axis | None]:
         """A kept value and its sample axis."""
-        return self.values[edge], self._axes.get(edge, {}).get(SAMPLE)
+        return self.values[edge], self._axes.get(edge, {}).get("sample")
 
-    def site(
-        self, op: str, kind: Kind, shape: torch.Size, axes: Axes, scope: Scope | None = None
-    ) -> Site:
-        """A new site of ``op`` in a scope, by default the current one."""
-        return self._site(self._name(op, scope), op, kind, shape, axes)
-
-    def _name(self, op: str, scope: Scope | None = None) -> str:
+    def name(self, op: str, scope: Scope | None = None) -> str:
+        """Names the next call, of ``op`` in a scope, by default the current one."""
         path, module = scope or self.scopes.current
         self._position += 1
         return self._names.name(path, module, op)
 
-    def _site(self, name: str, op: str, kind: Kind, shape: torch.Size, axes: Axes) -> Site:
+    def site(self, name: str, op: str, kind: Kind, shape: torch.Size, axes: Axes) -> Site:
+        """The site of the call that was named last."""
         layout = infer_layout(shape, axes)
-        return Site(name, op, kind, layout, tuple(shape), self._position, axes.get(SAMPLE))
+        return Site(name, op, kind, layout, tuple(shape), self._position, axes.get("sample"))
 
     def _run(self, call: OpCall, args: Any, kwargs: Any) -> Any:
         operands = self._operands(call)
         if call.op == "batch_norm":
-            refuse_batch_statistics(call, operands)
+            batch_norm.refuse_batch_statistics(call, operands)
         rule = self._rules(call)
         if rule is not None and not self._is_requested(call.op, rule.kind):
             rule = None
         snapshot, saved = None, not self.keep_all_values and autograd_saves_operand(call)
         if rule is not None and not rule.settled:
-            copies_overwritten = not saved and rule.keeps != "either"
-            snapshot = call.snapshot(
-                rule.keeps != "shapes",
-                copy=self.keep_all_values,
-                copy_overwritten=copies_overwritten,
-            )
-        base = call.leaves[0]._base if call.in_place else None
-        base_axes = None
+            overwritten = not saved and rule.keeps != "either"
+            snapshot = call.snapshot(rule.keeps != "shapes", self.keep_all_values, overwritten)
+        base, base_axes = call.leaves[0]._base if call.in_place else None, None
         if base is not None and base.requires_grad and self.descends(base):
             base_axes = self.axes(base)
         result = _execute(call, args, kwargs)
@@ -195,20 +180,20 @@ class Tracer(TorchFunctionMode):
             result = pytree.tree_map(_copy, result)
         for number, out in enumerate([call.leaves[0]] if call.in_place else find_tensors(result)):
             returned = not call.in_place and any(out is leaf for leaf in call.activations)
-            if returned or not out.requires_grad or not self.graph.mark_traced(out):
+            if returned or not out.requires_grad or not self.graph.descends(out, traced=True):
                 continue
             axes = self._register_output(out, propagate_axes(call, operands, out))
             if call.op == "batch_norm":
-                make_gradient_contiguous(call.leaves[0], out)
-            name = self._name(call.op)
+                batch_norm.make_gradient_contiguous(call.leaves[0], out)
+            name = self.name(call.op)
             if base is not None:
-                self.graph.mark_traced(base)
+                self.graph.descends(base, traced=True)
                 if base_axes is None:
                     self._record_rest_of_base(out, base)
                 else:
                     self._register_output(base, base_axes)
             if rule is not None:
-                site = self._site(name, call.op, rule.kind, out.shape, axes)
+                site = self.site(name, call.op, rule.kind, out.shape, axes)
                 pending = PendingBias(site, rule, snapshot, number, operands, out)
                 self.pending_biases.append(pending)
                 self._in_place_guard.add(pending)
@@ -219,7 +204,7 @@ class Tracer(TorchFunctionMode):
         rest = BaseView(view, base).outside(base.detach())
         source = Operand(view, self.axes(view), 0)
         axes = self._register_output(base, propagate_axes(None, [source], base))
-        site = self.site("buffer", "constant", base.shape, axes)
+        site = self.site(self.name("buffer"), "buffer", "constant", base.shape, axes)
         if self._is_requested("buffer", "constant"):
             rule = Rule("constant", lambda _call, _output: rest)
             self.pending_biases.append(PendingBias(site, rule, None, 0, [], base))
@@ -230,23 +215,21 @@ class Tracer(TorchFunctionMode):
 
     def _set_axes(self, tensor: Tensor, axes: Axes) -> Axes:
         if self._single:  # every value belongs to the one sample
-            axes = {**axes, SAMPLE: ONE_SAMPLE}
+            axes = {**axes, "sample": _ONE_SAMPLE}
         self._axes[gradient_edge(tensor)] = axes
         return axes
 
     def _operands(self, call: OpCall) -> list[Operand]:
-        indices = [i for i, leaf in enumerate(call.leaves) if isinstance(leaf, Tensor)]
-        return [
-            Operand(call.leaves[i], self.axes(call.leaves[i]), indices.index(i))
-            for i in call.active
-        ]
+        tensors = [i for i, leaf in enumerate(call.leaves) if isinstance(leaf, Tensor)]
+        active = zip(call.active, call.activations, strict=True)
+        return [Operand(tensor, self.axes(tensor), tensors.index(i)) for i, tensor in active]
 
     def _sources(self, tensor: Tensor) -> list[Operand]:
         if tensor._base is not None and tensor._base.requires_grad and self.descends(tensor._base):
             return [Operand(tensor._base.detach(), self.axes(tensor._base), 0)]
         sources: dict[Edge, Operand] = {}
         nodes: list[Node] = [tensor.grad_fn]
-        visited = set(nodes)
+        visited = {tensor.grad_fn}
         while nodes:
             for edge in nodes.pop().next_functions:
                 if edge in self.values:
@@ -284,6 +267,7 @@ def _copy(leaf: object) -> object:
     return leaf.clone() if isinstance(leaf, Tensor) and leaf.requires_grad else leaf
 
 
+_ONE_SAMPLE = Axis(())
 # Called all the time, and never part of the computation.
 _QUERIES = frozenset(
     "shape dim ndim size numel stride dtype device requires_grad is_floating_point is_complex"
