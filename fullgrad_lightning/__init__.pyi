@@ -47,10 +47,12 @@ from .models import (
     vgg9 as vgg9,
 )
 from .saliency.fullgrad import FullGrad as FullGrad
+from .saliency.fullgrad_variants import (
+    SimpleFullGrad as SimpleFullGrad,
+    SmoothFullGrad as SmoothFullGrad,
+)
 from .saliency.layer_maps import layer_maps as layer_maps
 from .saliency.registry import (
     saliency_method as saliency_method,
     saliency_methods as saliency_methods,
 )
-from .saliency.simple_fullgrad import SimpleFullGrad as SimpleFullGrad
-from .saliency.smooth_fullgrad import SmoothFullGrad as SmoothFullGrad

@@ -12,10 +12,8 @@ from torch import Tensor, nn
 
 import fullgrad_lightning as fgl
 from fullgrad_lightning.decomposition.operations import bias_rules
-from fullgrad_lightning.saliency.explanation import Explanation
-from fullgrad_lightning.saliency.fullgrad import FullGrad
-from fullgrad_lightning.saliency.simple_fullgrad import SimpleFullGrad
-from fullgrad_lightning.saliency.smooth_fullgrad import SmoothFullGrad
+from fullgrad_lightning.saliency.fullgrad import Explanation, FullGrad
+from fullgrad_lightning.saliency.fullgrad_variants import SimpleFullGrad, SmoothFullGrad
 from tests.decomposition.redrawn import images, redraw
 from tests.saliency.networks import NETWORKS, assert_near, network
 from tests.saliency.test_coverage import WithShift

@@ -17,8 +17,7 @@ from fullgrad_lightning.callbacks.fullgrad_monitor.options import MonitorOptions
 from fullgrad_lightning.callbacks.fullgrad_monitor.sample_collector import WatchedSamples
 from fullgrad_lightning.decomposition import AttributionBudget, Model, isolate_model
 from fullgrad_lightning.saliency.base import SaliencyMethod
-from fullgrad_lightning.saliency.explanation import Explanation
-from fullgrad_lightning.saliency.fullgrad import FullGrad
+from fullgrad_lightning.saliency.fullgrad import Explanation, FullGrad
 from fullgrad_lightning.utilities.targets import resolve_target
 
 MAX_LAYERS = 10  # in a figure
