@@ -63,7 +63,7 @@ def find_mask(container: object) -> object:
 
 
 def find_logits(output: object) -> object:
-    """Returns the logits of an output: itself, its entry of a usual name, the first, or ``None``."""
+    """Returns the logits of an output: itself, its entry of a usual name or first, or ``None``."""
     if isinstance(output, Tensor):
         return output
     return _entry_or_none(output, lambda value: _find_key(value, LOGIT_NAMES, 0))
