@@ -51,7 +51,7 @@ def loader_suffix(trainer: pl.Trainer, dataloader_idx: int) -> str:
 
 
 def dataset_size(trainer: pl.Trainer, dataloader_idx: int) -> int | None:
-    """Returns the size of a loader's data set, if it has a length; checks that there is a loader."""
+    """Returns the size of a loader's data set, if it has a length; the loader must exist."""
     loaders = _running_dataloaders(trainer)
     if dataloader_idx >= len(loaders):
         raise ValueError(
