@@ -48,11 +48,13 @@ from .models import (
 )
 from .saliency.base import SaliencyMethod as SaliencyMethod
 from .saliency.fullgrad import FullGrad as FullGrad
+from .saliency.fullgrad_variants import (
+    SimpleFullGrad as SimpleFullGrad,
+    SmoothFullGrad as SmoothFullGrad,
+)
 from .saliency.layer_maps import layer_maps as layer_maps
 from .saliency.registry import (
     register_saliency_method as register_saliency_method,
     saliency_method as saliency_method,
     saliency_methods as saliency_methods,
 )
-from .saliency.simple_fullgrad import SimpleFullGrad as SimpleFullGrad
-from .saliency.smooth_fullgrad import SmoothFullGrad as SmoothFullGrad

@@ -3,8 +3,7 @@
 # isort: off
 # The order of these imports is the order in which ``saliency_methods()`` lists the names.
 from fullgrad_lightning.saliency.fullgrad import FullGrad
-from fullgrad_lightning.saliency.simple_fullgrad import SimpleFullGrad
-from fullgrad_lightning.saliency.smooth_fullgrad import SmoothFullGrad
+from fullgrad_lightning.saliency.fullgrad_variants import SimpleFullGrad, SmoothFullGrad
 from fullgrad_lightning.saliency.baselines.gradients import InputGradient, InputXGradient
 from fullgrad_lightning.saliency.baselines.integrated_gradients import IntegratedGradients
 from fullgrad_lightning.saliency.baselines.smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad

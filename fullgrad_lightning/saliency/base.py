@@ -62,11 +62,7 @@ class SaliencyMethod(ABC):
 
 
 def validate_images(model: Model, x: Tensor, target: Target) -> Model:
-    """Checks the arguments that all methods have; returns the model without parallel wrappers.
-
-    Raises:
-        TypeError, ValueError: As ``SaliencyMethod.__call__``.
-    """
+    """Checks the arguments that all methods have; returns the model without parallel wrappers."""
     model = validate_model(model)
     validate_input(x)
     if x.ndim != 4:
@@ -108,11 +104,7 @@ def index_target(target: Target, index: Tensor) -> Target:
 
 
 def as_module(model: Model) -> nn.Module:
-    """Returns the network behind a model, for methods that need its layers.
-
-    Raises:
-        TypeError: The model is a plain function.
-    """
+    """Returns the network behind a model, for methods that need its layers."""
     owner = getattr(model, "__self__", model)
     if not isinstance(owner, nn.Module):
         raise TypeError(

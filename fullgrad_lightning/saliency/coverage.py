@@ -5,11 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition import Model, Site, Target
-from fullgrad_lightning.decomposition.bias_gradients import (
-    stream_bias_gradients,
-    whole_or_one_by_one,
-)
+from fullgrad_lightning.decomposition import Site
 from fullgrad_lightning.decomposition.handlers import BiasGradientHandler
 from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, per_sample
 from fullgrad_lightning.saliency.map_accumulator import (
@@ -20,26 +16,8 @@ from fullgrad_lightning.saliency.map_accumulator import (
 )
 
 
-def compute_coverage(
-    model: Model, x: Tensor, target: Target, sites: Sites, placement: Placement | None
-) -> Tensor:
-    """Returns Σ|f^b| over the sites on the image, divided by Σ|f^b| over all: (N,) float64."""
-
-    def coverage(model: Model, x: Tensor, target: Target) -> Tensor:
-        shares = CoverageHandler(sites, placement)
-        stream_bias_gradients(model, x, target, shares)
-        return shares.coverage(x)
-
-    return whole_or_one_by_one(coverage, torch.cat, model, x, target)
-
-
 class CoverageHandler(BiasGradientHandler):
-    """Sums |f^b| per sample, over the sites on the image and over all.
-
-    Args:
-        sites: The sites that the map takes.
-        placement: The place of a site on the image; ``None``: ``place_on_image``.
-    """
+    """Sums |f^b| per sample, over the sites that the map places on the image and over all."""
 
     def __init__(self, sites: Sites, placement: Placement | None) -> None:
         self.sites = sites
@@ -60,7 +38,7 @@ class CoverageHandler(BiasGradientHandler):
         self._total.append(term.abs())
 
     def coverage(self, x: Tensor) -> Tensor:
-        """Returns the share of the received biases that lies on the images x, (N,) float64."""
+        """Returns Σ|f^b| on the images x, divided by Σ|f^b| over all sites: (N,) float64."""
         zero = torch.zeros(x.shape[0], dtype=torch.float64, device=x.device)
         placed, total = (sum(terms, start=zero) for terms in (self._placed, self._total))
         return torch.where(total == 0, 1, placed / total)

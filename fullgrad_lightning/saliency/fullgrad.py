@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from fullgrad_lightning.decomposition import Model, Target
-from fullgrad_lightning.decomposition.attribution_budget import TermCollector
+from fullgrad_lightning.decomposition import AttributionBudget, Model, Target
+from fullgrad_lightning.decomposition.attribution_budget import TermCollector, join_budgets
 from fullgrad_lightning.decomposition.bias_gradients import (
     stream_bias_gradients,
     whole_or_one_by_one,
@@ -17,15 +18,31 @@ from fullgrad_lightning.decomposition.bias_gradients import (
 from fullgrad_lightning.decomposition.completeness import report_incompleteness
 from fullgrad_lightning.decomposition.handlers import HandlerList
 from fullgrad_lightning.saliency.base import SaliencyMethod, fix_target, map_dtype, validate_images
-from fullgrad_lightning.saliency.coverage import CoverageHandler, compute_coverage
-from fullgrad_lightning.saliency.explanation import Explanation, join_explanations
-from fullgrad_lightning.saliency.layer_maps import LayerMapHandler
+from fullgrad_lightning.saliency.coverage import CoverageHandler
+from fullgrad_lightning.saliency.layer_maps import LayerMapHandler, join_layer_maps
 from fullgrad_lightning.saliency.map_accumulator import MapAccumulator, Placement, Sites
 from fullgrad_lightning.saliency.postprocess import RELEASED, Postprocess, get_postprocess
 from fullgrad_lightning.saliency.registry import register_saliency_method
 from fullgrad_lightning.utilities.checks import check_choice
 
 Interpolation = Literal["bilinear", "bicubic"]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """The results of one decomposition pass over N samples; ``None`` if not requested.
+
+    Attributes:
+        saliency: (N, 1, H, W), as ``FullGrad.__call__`` returns.
+        coverage: (N,), as ``FullGrad.coverage`` returns.
+        layer_maps: Site name -> (N, 1, h, w), as ``layer_maps`` returns.
+        budget: As ``attribution_budget`` returns.
+    """
+
+    saliency: Tensor
+    coverage: Tensor | None = None
+    layer_maps: dict[str, Tensor] | None = None
+    budget: AttributionBudget | None = None
 
 
 @register_saliency_method("fullgrad")
@@ -93,7 +110,13 @@ class FullGrad(SaliencyMethod):
             TypeError, ValueError: As ``full_gradients``.
         """
         model = validate_images(model, x, target)
-        return compute_coverage(model, x, target, self.resolved_sites, self.placement)
+
+        def shares(model: Model, x: Tensor, target: Target) -> Tensor:
+            handler = CoverageHandler(self.resolved_sites, self.placement)
+            stream_bias_gradients(model, x, target, handler)
+            return handler.coverage(x)
+
+        return whole_or_one_by_one(shares, torch.cat, model, x, target)
 
     def explain(
         self,
@@ -140,7 +163,7 @@ class FullGrad(SaliencyMethod):
 
     @property
     def psi(self) -> Postprocess:
-        """ψ itself."""
+        """ψ as a function."""
         return get_postprocess(self.postprocess)
 
     @property
@@ -191,4 +214,17 @@ class FullGrad(SaliencyMethod):
                 terms.budget(x, result) if terms else None,
             )
 
-        return whole_or_one_by_one(explain_batch, join_explanations, model, x, target)
+        return whole_or_one_by_one(explain_batch, _join_explanations, model, x, target)
+
+
+def _join_explanations(parts: Sequence[Explanation]) -> Explanation:
+    """Joins explanations of single samples to one of the batch."""
+    coverages = [part.coverage for part in parts if part.coverage is not None]
+    layer_maps = [part.layer_maps for part in parts if part.layer_maps is not None]
+    budgets = [part.budget for part in parts if part.budget is not None]
+    return Explanation(
+        torch.cat([part.saliency for part in parts]),
+        torch.cat(coverages) if coverages else None,
+        join_layer_maps(layer_maps) if layer_maps else None,
+        join_budgets(budgets) if budgets else None,
+    )

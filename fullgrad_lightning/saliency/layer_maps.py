@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
@@ -80,42 +81,33 @@ def layer_maps(
     return {name: enlarge(site_map, size, "bilinear", psi) for name, site_map in native.items()}
 
 
+@dataclass
 class LayerMapHandler(BiasGradientHandler):
-    """Reduces each bias-gradient to a map of its own.
+    """Reduces each bias-gradient to a map of its own, or to one for each channel."""
 
-    Args:
-        postprocess: ψ.
-        placement: The user's own, or ``None``.
-        per_neuron: Whether each channel has a map of its own.
-    """
-
-    def __init__(
-        self, postprocess: Postprocess, placement: Placement | None, per_neuron: bool = False
-    ) -> None:
-        self.postprocess = postprocess
-        self.placement = placement
-        self.per_neuron = per_neuron
-        self._maps: dict[Site, Tensor] = {}
-        self._buffer = WorkBuffer()
+    postprocess: Postprocess
+    placement: Placement | None
+    per_neuron: bool = False
+    maps: dict[Site, Tensor] = field(default_factory=dict)
+    buffer: WorkBuffer = field(default_factory=WorkBuffer)
 
     def receive(self, pending: PendingBias, gradient: Tensor) -> None:
         site = pending.site
         if site.layout is None and self.placement is None:
             return
-        place = self.placement or place_on_image
-        values = place(site, pending.bias_gradient(gradient))
+        values = (self.placement or place_on_image)(site, pending.bias_gradient(gradient))
         if values is None:
             return
         n, c = values.shape[:2]
         if self.per_neuron:
             values = values.reshape(n * c, 1, *values.shape[2:])
-        site_map = apply_postprocess(self.postprocess, values, None, self._buffer)
-        self._maps[site] = site_map.reshape(n, -1, *site_map.shape[2:])
+        site_map = apply_postprocess(self.postprocess, values, None, self.buffer)
+        self.maps[site] = site_map.reshape(n, -1, *site_map.shape[2:])
 
     def layer_maps(self) -> dict[str, Tensor]:
         """Returns site name -> (N, 1, h, w), or (N, C, h, w) per neuron, in execution order."""
-        sites = sorted(self._maps, key=lambda site: site.position)
-        return {site.name: self._maps[site] for site in sites}
+        sites = sorted(self.maps, key=lambda site: site.position)
+        return {site.name: self.maps[site] for site in sites}
 
 
 def join_layer_maps(parts: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -41,9 +41,6 @@ class MapAccumulator(BiasGradientHandler):
 
     Args:
         samples: N.
-        postprocess: ψ.
-        sites: The sites that the map takes.
-        placement: The user's own, or ``None``.
         use_bias: Whether values are gradient ⊙ bias (FullGrad), or the gradient alone.
     """
 
@@ -118,11 +115,7 @@ class MapAccumulator(BiasGradientHandler):
 def apply_postprocess(
     psi: Postprocess, values: Tensor, bias: Tensor | None, buffer: WorkBuffer
 ) -> Tensor:
-    """Returns ψ(values ⊙ bias), (N, C, h, w) to (N, 1, h, w), in float32 or float64.
-
-    Raises:
-        ValueError: A user's ψ returned something of another shape.
-    """
+    """Returns ψ(values ⊙ bias), (N, C, h, w) to (N, 1, h, w), in float32 or float64."""
     if values.element_size() < 4:
         values = values.float()
     if isinstance(psi, Preset):

@@ -12,15 +12,7 @@ from fullgrad_lightning.utilities.seeds import derive_seed, sample_generator
 
 
 def resolve_sample_ids(x: Tensor, sample_ids: Tensor | None) -> list[int]:
-    """Returns the ids from which stochastic methods draw, one for each sample of x.
-
-    Args:
-        x: (N, …).
-        sample_ids: (N,) integers; ``None``: a hash of the bytes of each sample.
-
-    Raises:
-        ValueError: Not N integers.
-    """
+    """Returns the N ids from which stochastic methods draw; default: a hash of each sample."""
     if sample_ids is None:
         rows = x.detach().cpu().contiguous().flatten(1).view(torch.uint8).numpy()
         return [derive_seed(row.tobytes()) for row in rows]
@@ -33,16 +25,9 @@ def resolve_sample_ids(x: Tensor, sample_ids: Tensor | None) -> list[int]:
 
 
 def gaussian_noise(x: Tensor, seed: int, sample_id: int, draws: Sequence[int]) -> Tensor:
-    """Draws standard normal noise of one sample.
+    """Draws standard normal noise of one sample x (C, H, W): (len(draws), C, H, W), like x.
 
-    Args:
-        x: One sample, (C, H, W): the shape, dtype and device of the noise.
-        seed: The method's seed.
-        sample_id: The sample's id.
-        draws: Numbers of the draws.
-
-    Returns:
-        (len(draws), C, H, W). Drawn on the CPU, so that it is the same on every device.
+    It is drawn on the CPU, so that it is the same on every device.
     """
     # In float32 even where torch's default is another, as under Lightning's precision="64-true".
     rows = [
@@ -61,11 +46,7 @@ def noise_scale(x: Tensor, noise_level: float) -> Tensor:
 def check_noise_options(
     n_samples: int, noise_level: float, seed: int, internal_batch_size: int
 ) -> None:
-    """Checks the options of methods that average over noisy copies.
-
-    Raises:
-        ValueError: An option is out of range.
-    """
+    """Checks the options of methods that average over noisy copies."""
     check_int("n_samples", n_samples, 1)
     if isinstance(noise_level, bool) or not 0 <= noise_level < float("inf"):
         raise ValueError(

@@ -49,15 +49,10 @@ class Preset:
     def reduce(
         self, gradient: Tensor, bias: Tensor | None, buffer: WorkBuffer | None = None
     ) -> Tensor:
-        """Returns ψ of the product of a gradient and a bias, which is never made at full size.
+        """Returns ψ(gradient ⊙ bias), (N, C, h, w) to (N, 1, h, w), in float32 or float64.
 
-        Args:
-            gradient: (N, C, h, w), float32 or float64.
-            bias: As the gradient (expanded where it is constant), or ``None`` for 1.
-            buffer: Memory to work in.
-
-        Returns:
-            (N, 1, h, w).
+        The product is never made at full size. A bias that is constant on its channel is expanded;
+        ``None`` is a bias of 1.
         """
         buffer = buffer or WorkBuffer()
         n, c, h, w = gradient.shape
@@ -124,12 +119,7 @@ RELEASED = frozenset({"idiap", "pytorch_grad_cam"})
 
 
 def get_postprocess(choice: str | Postprocess) -> Postprocess:
-    """Returns the ψ of a name, or the user's own.
-
-    Raises:
-        ValueError: There is no preset of that name.
-        TypeError: Neither a name nor callable.
-    """
+    """Returns the preset of a name, or a callable as it is."""
     if isinstance(choice, str):
         if choice not in PRESETS:
             raise ValueError(f"postprocess must be one of {', '.join(PRESETS)}, got {choice!r}.")

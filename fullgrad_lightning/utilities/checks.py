@@ -1,4 +1,4 @@
-"""Checks of arguments, with one error text for each kind. Imports no torch."""
+"""Checks of arguments: one ``ValueError`` text for each kind. Imports no torch."""
 
 from __future__ import annotations
 
@@ -18,15 +18,7 @@ def is_int(value: object, minimum: int | None = None) -> bool:
 
 
 def check_int(name: str, value: object, minimum: int | None = None) -> None:
-    """Checks that an argument is an integer.
-
-    Args:
-        name: The argument's name.
-        value: The argument.
-        minimum: The smallest value allowed; ``None``: any integer is.
-
-    Raises:
-        ValueError: Not an integer, or below the minimum.
+    """Checks that an argument is an integer, and at least ``minimum``.
 
     Examples:
         >>> check_int("num_samples", 0, 1)
@@ -39,12 +31,7 @@ def check_int(name: str, value: object, minimum: int | None = None) -> None:
 
 
 def check_distinct_ints(name: str, values: Any, minimum: int = 0) -> None:
-    """Checks that an argument is a sequence of distinct integers, at least one.
-
-    Raises:
-        ValueError: Not a list or tuple, empty, an entry that is not an integer or below the
-            minimum, or one that stands twice.
-    """
+    """Checks that an argument is a sequence of distinct integers ≥ ``minimum``, at least one."""
     is_sequence = isinstance(values, Sequence) and not isinstance(values, (str, bytes))
     integers = is_sequence and all(is_int(value, minimum) for value in values)
     if not integers or not values or len(set(values)) < len(values):
@@ -54,20 +41,13 @@ def check_distinct_ints(name: str, values: Any, minimum: int = 0) -> None:
 
 
 def check_choice(name: str, value: object, choices: Sequence[object]) -> None:
-    """Checks that an argument is one of a few values.
-
-    Raises:
-        ValueError: It is none of them.
-    """
+    """Checks that an argument is one of a few values."""
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}.")
 
 
 def check_fraction(name: str, value: object) -> None:
     """Checks that an argument is a share, in 0…1.
-
-    Raises:
-        ValueError: Not a number, or out of range.
 
     Examples:
         >>> check_fraction("fraction", 10)

@@ -14,9 +14,7 @@ _MAX_ENTRIES = 6
 def describe(value: object, depth: int = 3) -> str:
     """Describes a value's type and structure, with the shapes of tensors, in one line.
 
-    Args:
-        value: Anything: a batch, a sample, the output of a network, an argument.
-        depth: The number of levels of containers that are described.
+    ``depth`` is the number of levels of containers that are described.
 
     Examples:
         >>> import torch
@@ -42,11 +40,7 @@ def abbreviate(values: Sequence[object], limit: int = 10) -> str:
 
 
 def named_entries(value: object) -> dict[str, object] | None:
-    """Returns the entries of a mapping, named tuple, dataclass or plain object by name.
-
-    Returns:
-        ``None`` for tensors, plain sequences, numbers and whatever else has no named entries.
-    """
+    """Returns the entries of a mapping, named tuple, dataclass or object by name; else ``None``."""
     if isinstance(value, Mapping):
         return {str(key): entry for key, entry in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):

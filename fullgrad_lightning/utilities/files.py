@@ -16,11 +16,7 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+-]*(_[A-Za-z0-9.+-]+)*")
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yields a temporary path in the same folder and renames it to ``path`` if the block succeeds.
 
-    Args:
-        path: The file; its folder is created if necessary.
-
-    Yields:
-        The temporary path. After an exception it is removed, and ``path`` is unchanged.
+    The folder is created if necessary. After an exception ``path`` is unchanged.
 
     Examples:
         >>> import tempfile

@@ -6,13 +6,10 @@ from torch import Tensor
 
 
 def gaussian_blur(images: Tensor, sigma: float, truncate: float) -> Tensor:
-    """Blurs images, or maps, with a Gaussian; the border is continued by its mirror image.
+    """Blurs images (…, C, H, W), floating point; the border is continued by its mirror image.
 
-    Args:
-        images: (N, C, H, W) or (C, H, W), floating point.
-        sigma: Standard deviation in pixels, > 0.
-        truncate: Radius of the kernel in standard deviations. It is at most the size of the image
-            minus one, which is the size of its mirror image.
+    The Gaussian has a standard deviation of ``sigma`` > 0 pixels. It is cut off at ``truncate``
+    standard deviations, and at the size of the image minus one, that of its mirror image.
     """
     from torchvision.transforms.v2 import functional  # takes a second; most programs never blur
 

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 def suppress_lightning_messages(warning_patterns: Iterable[str] = ("",)) -> Iterator[None]:
     """Suppresses Lightning's log messages about devices, and warnings.
 
-    Args:
-        warning_patterns: Regular expressions matched at the beginning of a warning; default: all.
+    The patterns are regular expressions, matched at the beginning of a warning; default: all.
     """
     log = logging.getLogger("pytorch_lightning.utilities.rank_zero")
     level = log.level

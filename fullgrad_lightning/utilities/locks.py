@@ -1,6 +1,6 @@
 """An exclusive folder lock, released by the operating system when the process ends or crashes.
 
-The ``filelock`` package does not record which process holds a native lock, and cannot tell whether
+The ``filelock`` package does not record which process holds a native lock, and cannot test whether
 one is held without taking it; both are needed for error messages and for the state of a grid.
 """
 
@@ -22,15 +22,12 @@ class FolderInUse(RuntimeError):
 
 @contextmanager
 def folder_lock(folder: Path, *, wait: float = 0.0, name: str = LOCK) -> Iterator[None]:
-    """Holds the lock of a folder, which is created if necessary.
+    """Holds the lock of a folder, which is created if necessary, or raises ``FolderInUse``.
 
     Args:
         folder: The folder.
         wait: Seconds to wait for another process to release it; may be ``math.inf``.
         name: The file that is locked; it holds the id of the process.
-
-    Raises:
-        FolderInUse: Another process still holds the lock.
 
     Examples:
         >>> import tempfile

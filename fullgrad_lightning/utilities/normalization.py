@@ -13,14 +13,7 @@ if TYPE_CHECKING:  # configurations check a normalisation before torch is import
 
 @dataclass(frozen=True)
 class Normalization:
-    """Mean and standard deviation of each channel: images are (x − mean) / std, x in 0…1.
-
-    Args:
-        mean: One finite value for each channel, or one for all.
-        std: One finite value > 0 for each channel, or one for all.
-
-    Raises:
-        ValueError: Empty, of different lengths, or a value out of range.
+    """Mean and standard deviation of each channel, or of all: images are (x − mean) / std.
 
     Examples:
         >>> import torch
@@ -49,12 +42,7 @@ class Normalization:
     def of(cls, mean: Any, std: Any) -> Normalization | None:
         """Builds a normalisation from two arguments, ``None`` if both are ``None``.
 
-        Args:
-            mean, std: A number, or a sequence, array or tensor of numbers.
-
-        Raises:
-            ValueError: One of them alone, or as the class.
-            TypeError: Not numbers.
+        Each is a number, or a sequence, array or tensor of numbers.
         """
         if mean is None and std is None:
             return None
@@ -67,22 +55,14 @@ class Normalization:
 
     @classmethod
     def of_datamodule(cls, data: object) -> Normalization | None:
-        """Reads the attributes ``mean`` and ``std`` of a DataModule, or of anything else.
-
-        Returns:
-            ``None`` where one is missing or is something else than a normalisation.
-        """
+        """Reads the attributes ``mean`` and ``std`` of any object; ``None`` if they are invalid."""
         try:
             return cls.of(getattr(data, "mean", None), getattr(data, "std", None))
         except (TypeError, ValueError):
             return None
 
     def for_channels(self, channels: int) -> Normalization:
-        """Returns the normalisation with one value for each of C channels.
-
-        Raises:
-            ValueError: It has another number of values.
-        """
+        """Returns the normalisation with one value for each of C channels."""
         mean, std = (
             values * channels if len(values) == 1 else values for values in (self.mean, self.std)
         )
@@ -105,12 +85,7 @@ class Normalization:
         return images * std + mean
 
     def tensors(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns mean and std as (C, 1, 1), of the dtype and on the device of images (…, C, H, W).
-
-        Raises:
-            TypeError: Images that are not floating point.
-            ValueError: As ``for_channels``.
-        """
+        """Returns mean and std as (C, 1, 1), of the dtype and device of images (…, C, H, W)."""
         if not images.is_floating_point():
             raise TypeError(f"Normalised images must be floating point, got {images.dtype}.")
         by_channel = self.for_channels(images.shape[-3])

@@ -28,10 +28,10 @@ Key: TypeAlias = str | int | None  # a name, a position, or None: the container 
 
 
 def image_key(container: object) -> Key:
-    """Returns where the image is in a sample, or the images in a batch.
+    """Returns the name or position of the image in a sample, or of the images in a batch.
 
     Returns:
-        The name or the position of the entry; ``None`` if the container is the image itself.
+        ``None`` if the container is the image itself.
 
     Raises:
         KeyError: There is no such entry.
@@ -63,11 +63,7 @@ def find_mask(container: object) -> object:
 
 
 def find_logits(output: object) -> object:
-    """Returns the logits in the output of a network: itself, its entry of a usual name, or first.
-
-    Returns:
-        ``None`` if there is no such entry.
-    """
+    """Returns the logits of an output: itself, its entry of a usual name or first, or ``None``."""
     if isinstance(output, Tensor):
         return output
     return _entry_or_none(output, lambda value: _find_key(value, LOGIT_NAMES, 0))
@@ -79,7 +75,7 @@ def batch_images(batch: object) -> Tensor | None:
 
 
 def batch_labels(batch: object) -> Tensor | None:
-    """Returns class indices (N,) of a batch, or ``None`` if what is in their place is none."""
+    """Returns class indices (N,) of a batch, or ``None`` if something else is in their place."""
     labels = _as_tensor(find_label(batch))
     is_index = labels is not None and labels.ndim == 1 and not labels.is_floating_point()
     return labels if is_index else None
@@ -92,11 +88,7 @@ def batch_masks(batch: object) -> Tensor | None:
 
 
 def require_images(batch: object) -> Tensor:
-    """Returns the images of a batch, (N, C, H, W).
-
-    Raises:
-        TypeError: There are none.
-    """
+    """Returns the images of a batch, (N, C, H, W), or raises a ``TypeError``."""
     images = batch_images(batch)
     if images is None:
         raise TypeError(f"Found no images in a batch that is {describe(batch)}. {_REMEDY}")
@@ -104,11 +96,7 @@ def require_images(batch: object) -> Tensor:
 
 
 def require_images_and_labels(batch: object) -> tuple[Tensor, Tensor]:
-    """Returns images (N, C, H, W) and labels, (N,) or as the data set has them, of a batch.
-
-    Raises:
-        TypeError: One of them is missing.
-    """
+    """Returns images (N, C, H, W) and labels, (N,) or as the data set has them, of a batch."""
     images, labels = require_images(batch), _as_tensor(find_label(batch))
     if labels is None:
         raise TypeError(f"Found no labels in a batch that is {describe(batch)}. {_REMEDY}")

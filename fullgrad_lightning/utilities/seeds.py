@@ -23,9 +23,8 @@ def derive_seed(text: str | bytes) -> int:
 def sample_generator(*parts: str | int) -> Generator:
     """Builds the CPU generator of one sample and purpose, the same alone and in any batch.
 
-    Args:
-        parts: The purpose, the method's seed, the sample's id, the number of the draw: whatever
-            tells this stream of random numbers from all others.
+    The parts distinguish its random numbers from all others: the purpose, the method's seed, the
+    sample's id, the number of the draw.
 
     Examples:
         >>> sample_generator("noise", 0, 7).initial_seed() == derive_seed("noise/0/7") % 2**64

@@ -15,9 +15,6 @@ TargetSpec = Literal["predicted", "label"] | int
 def check_target(target: object) -> None:
     """Checks a target.
 
-    Raises:
-        ValueError: Neither ``"predicted"``, ``"label"`` nor an integer ≥ 0.
-
     Examples:
         >>> check_target(-1)
         Traceback (most recent call last):
@@ -30,17 +27,10 @@ def check_target(target: object) -> None:
 
 
 def resolve_target(target: TargetSpec, labels: Tensor | None) -> Tensor | int | None:
-    """Translates a target into what saliency methods take.
-
-    Args:
-        target: A checked target.
-        labels: (N,) class indices, where the batch has any.
+    """Translates a checked target into one of saliency methods, given the labels (N,), if any.
 
     Returns:
         ``None`` (the top class of each sample), the labels as int64 (N,), or the class index.
-
-    Raises:
-        TypeError: The labels are needed, and there are none.
     """
     if target == "predicted":
         return None

@@ -11,11 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import fullgrad_lightning as fgl
-from fullgrad_lightning.decomposition.operations import bias_rules
-from fullgrad_lightning.saliency.explanation import Explanation
-from fullgrad_lightning.saliency.fullgrad import FullGrad
-from fullgrad_lightning.saliency.simple_fullgrad import SimpleFullGrad
-from fullgrad_lightning.saliency.smooth_fullgrad import SmoothFullGrad
+from fullgrad_lightning.decomposition.operations.table import OPERATIONS
+from fullgrad_lightning.saliency.fullgrad import Explanation, FullGrad
+from fullgrad_lightning.saliency.fullgrad_variants import SimpleFullGrad, SmoothFullGrad
 from tests.decomposition.redrawn import images, redraw
 from tests.saliency.networks import NETWORKS, assert_near, network
 from tests.saliency.test_coverage import WithShift
@@ -188,7 +186,7 @@ def test_an_incomplete_budget_is_reported(
         method.explain(model, x, coverage=True, tolerance=1e-12)
     with pytest.warns(fgl.IncompleteDecomposition, match="tolerance 1e-12"):
         method.explain(model, x, budget=True, tolerance=1e-12)
-    monkeypatch.setattr(bias_rules, "_DEGREE_ONE", bias_rules._DEGREE_ONE | {"gelu"})
+    monkeypatch.setitem(OPERATIONS, "gelu", OPERATIONS["relu"])
     gelu = redraw(nn.Sequential(nn.Conv2d(3, 4, 3), nn.GELU(), nn.Flatten(), nn.Linear(1584, 2)))
     with pytest.warns(fgl.IncompleteDecomposition, match=r"1 \(gelu,"):
         method.explain(gelu, x.double(), budget=True)

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from fullgrad_lightning.saliency.fullgrad import FullGrad
+from fullgrad_lightning.saliency.fullgrad_variants import SimpleFullGrad, SmoothFullGrad
 from fullgrad_lightning.saliency.noise import gaussian_noise
 from fullgrad_lightning.saliency.postprocess import PRESETS
-from fullgrad_lightning.saliency.simple_fullgrad import SimpleFullGrad
-from fullgrad_lightning.saliency.smooth_fullgrad import SmoothFullGrad
 from tests.decomposition.redrawn import images, redraw
 from tests.saliency import naive
 from tests.saliency.networks import NETWORKS, assert_near, network

@@ -1,7 +1,4 @@
-"""Base class of callbacks that store predictions by row number and resume after an interruption.
-
-Shapes: N samples of a batch.
-"""
+"""Base class of callbacks that store predictions by row number and resume after an interruption."""
 
 from __future__ import annotations
 
@@ -96,7 +93,7 @@ class ResumablePredictionWriter(BasePredictionWriter, ABC):
             self._store.write(split, prediction["index"].cpu(), values)
 
     def on_predict_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Marks the store as complete, when all processes have written their rows."""
+        """Marks the store as complete when all processes have written their rows."""
         trainer.strategy.barrier(type(self).__name__)
         if self._store is None or not trainer.is_global_zero:
             return

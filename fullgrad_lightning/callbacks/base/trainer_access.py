@@ -18,11 +18,7 @@ _SHARDED = ("FSDPStrategy", "DeepSpeedStrategy", "ModelParallelStrategy", "XLAFS
 
 
 def check_unsharded(trainer: pl.Trainer, callback: object) -> None:
-    """Checks that every process holds the whole network.
-
-    Raises:
-        ValueError: FSDP, DeepSpeed or model parallelism.
-    """
+    """Checks that every process holds the whole network: no FSDP, DeepSpeed, model parallelism."""
     names = [base.__name__ for base in type(trainer.strategy).__mro__]
     sharded = [name for name in names if name in _SHARDED]
     if sharded:
@@ -50,21 +46,12 @@ def log_folder(trainer: pl.Trainer) -> Path:
 
 
 def loader_suffix(trainer: pl.Trainer, dataloader_idx: int) -> str:
-    """Returns the end of logged keys, the same as Lightning's own where there are several loaders.
-
-    Args:
-        trainer: Validates or tests.
-        dataloader_idx: Index of the loader.
-    """
+    """Returns the end of logged keys where there are several loaders; it is Lightning's own."""
     return f"/dataloader_idx_{dataloader_idx}" if len(_running_dataloaders(trainer)) > 1 else ""
 
 
 def dataset_size(trainer: pl.Trainer, dataloader_idx: int) -> int | None:
-    """Returns the size of the data set of a loader; ``None`` if it has no length.
-
-    Raises:
-        ValueError: There is no such loader.
-    """
+    """Returns the size of a loader's data set, if it has a length; the loader must exist."""
     loaders = _running_dataloaders(trainer)
     if dataloader_idx >= len(loaders):
         raise ValueError(
@@ -98,17 +85,11 @@ def is_last_batch(trainer: pl.Trainer, batch_idx: int, dataloader_idx: int) -> b
 
 
 def dataset_positions(trainer: pl.Trainer, seen: int, n: int, size: int | None) -> list[int | None]:
-    """Returns the positions in the data set of the next n samples of this process.
+    """Returns the positions in the data set of the n samples after the ``seen`` of this process.
 
     Lightning's distributed sampler deals samples out in turn, and repeats some at the end so that
     all processes have the same number: those have no position. Positions follow the order of the
     loader, so they are those of the data set unless the loader shuffles.
-
-    Args:
-        trainer: Has the rank and the number of processes.
-        seen: Number of samples that this process has had before.
-        n: Number of samples in the batch.
-        size: Size of the data set, if known.
     """
     first, step = seen * int(trainer.world_size) + int(trainer.global_rank), int(trainer.world_size)
     positions = range(first, first + n * step, step)

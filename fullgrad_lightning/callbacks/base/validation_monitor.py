@@ -32,15 +32,6 @@ class ValidationMonitor(pl.Callback, ABC, Generic[Run]):
 
     A subclass sets ``prefix`` and ``remedy_for_two``, and implements ``start_run``, ``update_run``
     and ``compute_run``. A run is its state during one validation or test.
-
-    Args:
-        every_n_epochs: Interval of the epochs whose validations are processed, the first included.
-        dataloader_idx: Index of the loader that is monitored.
-
-    Raises:
-        ValueError: An option out of range; in ``setup``, a strategy that shards the network, or two
-            monitors of one loader with the same prefix; when validation starts, a loader that does
-            not exist.
     """
 
     prefix: ClassVar[str]  # of the logged keys; trainer.test appends "_test" to it
@@ -57,7 +48,7 @@ class ValidationMonitor(pl.Callback, ABC, Generic[Run]):
     # Methods to override for unusual batches and networks.
 
     def batch_to_input(self, batch: Any) -> Tensor | None:
-        """Returns the images of a batch, (N, C, H, W), normalised as the network gets them."""
+        """Returns the images of a batch, (N, C, H, W), normalised for the network."""
         return batch_images(batch)
 
     def output_to_logits(self, output: Any) -> Tensor | None:
@@ -81,9 +72,8 @@ class ValidationMonitor(pl.Callback, ABC, Generic[Run]):
         that a batch or network that cannot be explained fails before training.
 
         Args:
-            run: The state of the validation.
-            batch: The batch as the loader returned it.
-            images: (N, C, H, W), its images.
+            run, batch: The state of the validation, and the batch as the loader returned it.
+            images: (N, C, H, W).
             positions: N positions of the images in the data set; ``None`` for repetitions.
             last: True if no batch follows.
         """
@@ -101,13 +91,13 @@ class ValidationMonitor(pl.Callback, ABC, Generic[Run]):
         """Checks the strategy and the other callbacks of the Trainer."""
         check_unsharded(trainer, self)
         for other in trainer.callbacks:  # type: ignore[attr-defined]
-            if other is not self and isinstance(other, ValidationMonitor):
-                same_keys = (other.prefix, other.dataloader_idx)
-                if same_keys == (self.prefix, self.dataloader_idx):
-                    raise ValueError(
-                        f"Two {type(self).__name__}s on the same validation loader would log under "
-                        f"the same keys. {self.remedy_for_two}"
-                    )
+            if other is self or not isinstance(other, ValidationMonitor):
+                continue
+            if (other.prefix, other.dataloader_idx) == (self.prefix, self.dataloader_idx):
+                raise ValueError(
+                    f"Two {type(self).__name__}s on the same validation loader would log under "
+                    f"the same keys. {self.remedy_for_two}"
+                )
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._run, self._samples_seen = None, 0

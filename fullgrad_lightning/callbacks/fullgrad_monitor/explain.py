@@ -1,27 +1,93 @@
-"""Explanations of the watched samples, in chunks that bound the memory.
+"""Options of a ``FullGradMonitor``, and the explanations of its watched samples by them.
 
 Shapes: n samples, K classes, (H, W) the size of the image, (h, w) that of a layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from fullgrad_lightning.callbacks.base.validation_monitor import CHUNK_SIZE
-from fullgrad_lightning.callbacks.fullgrad_monitor.options import MonitorOptions
 from fullgrad_lightning.callbacks.fullgrad_monitor.sample_collector import WatchedSamples
-from fullgrad_lightning.decomposition import AttributionBudget, Model, isolate_model
-from fullgrad_lightning.saliency.base import SaliencyMethod
-from fullgrad_lightning.saliency.explanation import Explanation
-from fullgrad_lightning.saliency.fullgrad import FullGrad
-from fullgrad_lightning.utilities.targets import resolve_target
+from fullgrad_lightning.decomposition import (
+    AttributionBudget,
+    IncompleteDecomposition,
+    Model,
+    isolate_model,
+)
+from fullgrad_lightning.saliency import SaliencyMethod, saliency_method
+from fullgrad_lightning.saliency.fullgrad import Explanation, FullGrad
+from fullgrad_lightning.utilities.checks import check_choice, check_int
+from fullgrad_lightning.utilities.indices import evenly_spaced_indices
+from fullgrad_lightning.utilities.targets import TargetSpec, check_target, resolve_target
 
 MAX_LAYERS = 10  # in a figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitorOptions:
+    """Options of the explanations, see ``FullGradMonitor``; the main method comes first."""
+
+    methods: dict[str, SaliencyMethod]
+    target: TargetSpec
+    layer_maps: bool
+    residual_samples: int
+    tolerance: float | None
+    on_incomplete: Literal["warn", "error", "ignore"]
+
+    def __post_init__(self) -> None:
+        check_target(self.target)
+        check_int("residual_samples", self.residual_samples, 1)
+        check_choice("on_incomplete", self.on_incomplete, ("warn", "error", "ignore"))
+        if self.tolerance is not None and not self.tolerance > 0:
+            raise ValueError(
+                f"tolerance must be a relative residual > 0, or None for the default of the dtype, "
+                f"got {self.tolerance!r}."
+            )
+
+    @contextmanager
+    def report_incompleteness(self) -> Iterator[float | None]:
+        """Applies ``on_incomplete`` to warnings inside; yields the tolerance to decompose with."""
+        with warnings.catch_warnings():
+            if self.on_incomplete != "warn":
+                warnings.simplefilter(self.on_incomplete, IncompleteDecomposition)
+            yield math.inf if self.on_incomplete == "ignore" else self.tolerance
+
+
+def create_methods(
+    method: str,
+    method_options: dict[str, Any] | None,
+    methods: Sequence[str],
+    postprocess: str | None,
+) -> dict[str, SaliencyMethod]:
+    """Creates the saliency methods of a monitor by name, the main one first.
+
+    ``postprocess`` is ψ of FullGrad and its variants; ``method_options`` takes precedence.
+    """
+    if isinstance(methods, str):
+        raise ValueError(f"methods must be a list of names, got {methods!r}.")
+    created = {}
+    for name in (method, *methods):
+        options = (method_options or {}) if name == method else {}
+        created_method = saliency_method(name, **options)
+        has_psi = isinstance(created_method, FullGrad)
+        if has_psi and postprocess is not None and "postprocess" not in options:
+            created_method = saliency_method(name, **options, postprocess=postprocess)
+        created[name] = created_method
+    if postprocess is not None and not any(isinstance(m, FullGrad) for m in created.values()):
+        raise ValueError(
+            "postprocess belongs to fullgrad and its variants; none of them is among the methods "
+            f"{', '.join(created)}."
+        )
+    return created
 
 
 @dataclass(frozen=True)
@@ -61,15 +127,10 @@ class SampleExplanations:
 def explain_samples(
     network: Model, samples: WatchedSamples, options: MonitorOptions, device: torch.device
 ) -> SampleExplanations:
-    """Explains samples: one forward pass for the logits, and one decomposition of each chunk.
+    """Explains samples, in chunks that bound the memory; the network is left as it was.
 
-    Other methods than FullGrad take the passes that they need beside it.
-
-    Args:
-        network: Images (N, C, H, W) to logits (N, K); it is left as it was.
-        samples: The n samples.
-        options: Methods, target and what else is computed.
-        device: The network's device.
+    Each chunk takes one forward pass for the logits and one decomposition. Other methods than
+    FullGrad take the passes that they need beside it.
     """
     parts = [_explain_chunk(network, s, options, device) for s in samples.split(CHUNK_SIZE)]
     coverages = [part.coverage for part in parts if part.coverage is not None]
@@ -142,9 +203,8 @@ def _explain_by(
 def _select_layers(layer_maps: Mapping[str, Tensor], n: int) -> list[dict[str, Tensor]]:
     """Selects layers from the first to the last, few enough for a figure (Figure 1), by sample."""
     names = list(layer_maps)
-    last, steps = len(names) - 1, MAX_LAYERS - 1
-    selected = sorted({round(i * last / steps) for i in range(MAX_LAYERS)}) if names else []
-    maps = {names[i]: layer_maps[names[i]].cpu() for i in selected}
+    selected = [names[i] for i in evenly_spaced_indices(len(names), MAX_LAYERS)]
+    maps = {name: layer_maps[name].cpu() for name in selected}
     return [{name: values[i : i + 1] for name, values in maps.items()} for i in range(n)]
 
 

@@ -35,11 +35,11 @@ class MonitorFigures:
 
     Args:
         folder: Folder of the film strip, and of all images where a logger takes none.
-        normalization: Normalisation of the images, to undo it; ``None``: that of the DataModule.
+        normalization: Normalisation of the images, to undo it.
         default_normalization: Normalisation of the DataModule, which is not used for images with
             another number of channels; without one, each image is scaled by its own range.
         class_names: Names of the classes, for titles; empty: indices are shown.
-        film_name: Name of the film strip.
+        film_name: File name, without its suffix, and key of the film strip.
     """
 
     folder: Path
@@ -56,7 +56,7 @@ class MonitorFigures:
         class_names: Sequence[str] | None,
         dataloader_idx: int,
     ) -> MonitorFigures:
-        """Takes from the Trainer's DataModule what the arguments leave open. A collective."""
+        """Completes the arguments by those of the Trainer's DataModule. A collective."""
         data = getattr(trainer, "datamodule", None)
         names = getattr(data, "class_names", None) if class_names is None else class_names
         is_list = isinstance(names, Sequence) and not isinstance(names, str)
@@ -89,9 +89,8 @@ class MonitorFigures:
 
     def log_film(self, trainer: pl.Trainer, state: MonitorState, prefix: str) -> None:
         """Logs the film strip, and writes it beside the logs."""
-        if is_fast_dev_run(trainer) or not self.save_film(state):
-            return
-        self._log(trainer, f"{prefix}/{self.film_name}", self._draw_film(state))
+        if not is_fast_dev_run(trainer) and self.save_film(state):
+            self._log(trainer, f"{prefix}/{self.film_name}", self._draw_film(state))
 
     def save_film(self, state: MonitorState) -> bool:
         """Writes the film strip beside the logs; returns whether there is one."""

@@ -11,13 +11,13 @@ from torch import Tensor
 
 from fullgrad_lightning.callbacks.base.trainer_access import dataset_size, num_reachable_samples
 from fullgrad_lightning.callbacks.base.validation_monitor import ValidationMonitor
+from fullgrad_lightning.callbacks.fullgrad_monitor.explain import MonitorOptions, create_methods
 from fullgrad_lightning.callbacks.fullgrad_monitor.figures import MonitorFigures
-from fullgrad_lightning.callbacks.fullgrad_monitor.options import MonitorOptions, create_methods
-from fullgrad_lightning.callbacks.fullgrad_monitor.sample_collector import spread_positions
 from fullgrad_lightning.callbacks.fullgrad_monitor.state import MonitorState
 from fullgrad_lightning.callbacks.fullgrad_monitor.validation_run import ValidationRun
 from fullgrad_lightning.utilities.checks import check_distinct_ints, check_int
 from fullgrad_lightning.utilities.describe import describe
+from fullgrad_lightning.utilities.indices import first_of_equal_parts
 from fullgrad_lightning.utilities.normalization import Normalization
 from fullgrad_lightning.utilities.samples import batch_labels, batch_masks
 
@@ -162,8 +162,9 @@ class FullGradMonitor(ValidationMonitor[ValidationRun]):
         elif self.indices is not None:
             positions = self.indices
         else:
-            reachable = num_reachable_samples(trainer, self.dataloader_idx)
-            positions = spread_positions(self.num_samples, reachable)
+            # Evenly spread; the first ones if the data set is small or its size is unknown.
+            size = num_reachable_samples(trainer, self.dataloader_idx) or 0
+            positions = first_of_equal_parts(max(size, self.num_samples), self.num_samples)
         self._check_indices(dataset_size(trainer, self.dataloader_idx))
         network = self.bind_logits(pl_module)
         return ValidationRun(self.options, state, positions, network, trainer, pl_module)

@@ -17,7 +17,7 @@ class WatchedSamples:
 
     Attributes:
         positions: (n,) int64, in the data set.
-        inputs: (n, C, H, W), as the network gets them.
+        inputs: (n, C, H, W), normalised for the network.
         labels: (n,) int64; -1 where there is none.
         masks: (n, H, W) bool; empty, (n, 0, 0), where there are none.
     """
@@ -39,30 +39,9 @@ class WatchedSamples:
         return dict(vars(self))
 
 
-def spread_positions(num_samples: int, reachable: int | None) -> tuple[int, ...]:
-    """Returns positions that are evenly spread over the data set.
-
-    Args:
-        num_samples: Number of positions.
-        reachable: Number of samples that a validation visits; ``None`` if it is not known, which
-            gives the first positions.
-
-    Examples:
-        >>> spread_positions(4, 10), spread_positions(4, None)
-        ((0, 2, 5, 7), (0, 1, 2, 3))
-    """
-    if reachable is None or reachable <= num_samples:
-        return tuple(range(num_samples))
-    return tuple(i * reachable // num_samples for i in range(num_samples))
-
-
 @dataclass
 class SampleCollector:
-    """Collects the samples at given positions from the batches of one validation.
-
-    Args:
-        positions: Positions in the data set, in the order in which the samples are shown.
-    """
+    """Collects the samples at some positions, in this order, from the batches of a validation."""
 
     positions: Sequence[int]
     _samples: dict[int, tuple[Tensor, Tensor, Tensor]] = field(init=False, default_factory=dict)
@@ -76,11 +55,7 @@ class SampleCollector:
         masks: Tensor | None,
         positions: Sequence[int | None],
     ) -> None:
-        """Copies the samples to collect from one batch.
-
-        Raises:
-            ValueError: They differ in shape from those of other batches.
-        """
+        """Copies the samples to collect from one batch."""
         self._shape, self._dtype = tuple(images.shape[1:]), images.dtype
         with torch.inference_mode(False):  # tensors of that mode could not be explained later
             for i, position in enumerate(positions):
@@ -94,7 +69,7 @@ class SampleCollector:
                 self._samples[position] = _copy(images[i]), label, mask
 
     def collect(self, sum_over_processes: SumOverProcesses) -> WatchedSamples:
-        """Returns the samples that any process has found. A collective."""
+        """Returns the samples of all processes. A collective."""
         shape = self._agree_on_shape(sum_over_processes)
         n, (height, width) = len(self.positions), shape[-2:]
         present = torch.zeros(n, dtype=torch.int64)
@@ -128,7 +103,7 @@ class SampleCollector:
                 )
 
     def _agree_on_shape(self, sum_over_processes: SumOverProcesses) -> tuple[int, ...]:
-        # A process without a batch gets the shape from the others.
+        # A process without a batch takes the shape of the others.
         counted = torch.tensor([1, *self._shape] if self._shape else [0, 0, 0, 0])
         count, *shape = sum_over_processes(counted).tolist()
         return tuple(length // max(count, 1) for length in shape)

@@ -1,10 +1,11 @@
-"""One validation of a ``FullGradMonitor``, batch by batch."""
+"""One validation of a ``FullGradMonitor``, batch by batch, and the scalars that it computes."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
 import pytorch_lightning as pl
 import torch
@@ -12,19 +13,28 @@ from torch import Tensor
 
 from fullgrad_lightning.callbacks.base.trainer_access import all_reduce_sum, logging_step
 from fullgrad_lightning.callbacks.fullgrad_monitor.explain import (
+    MonitorOptions,
     SampleExplanations,
     explain_samples,
 )
-from fullgrad_lightning.callbacks.fullgrad_monitor.map_metrics import (
-    MAP_METRICS,
-    CompletenessTotals,
-    compute_map_metrics,
+from fullgrad_lightning.callbacks.fullgrad_monitor.sample_collector import (
+    SampleCollector,
+    SumOverProcesses,
+    WatchedSamples,
 )
-from fullgrad_lightning.callbacks.fullgrad_monitor.options import MonitorOptions
-from fullgrad_lightning.callbacks.fullgrad_monitor.sample_collector import SampleCollector
 from fullgrad_lightning.callbacks.fullgrad_monitor.state import MonitorState
-from fullgrad_lightning.decomposition import Model, attribution_budget
+from fullgrad_lightning.decomposition import AttributionBudget, Model, attribution_budget
+from fullgrad_lightning.decomposition.operations.bias_rules import Kind
+from fullgrad_lightning.metrics import (
+    CompletenessResidual,
+    energy_inside,
+    pointing_game,
+    saliency_drift,
+)
 from fullgrad_lightning.utilities.targets import resolve_target
+
+SHARES = ("input", *get_args(Kind))
+MAP_METRICS = ("coverage", "drift", "pointing_game", "energy_inside")
 
 
 @dataclass
@@ -34,15 +44,10 @@ class ValidationRun:
     The first process explains, and measures those of the residual samples that are watched; the
     others are measured by the process that gets them, as their batches pass.
 
-    Args:
-        options: Options of the explanations.
-        state: State of the monitor; it gets the samples, if it has none yet, and their maps.
+    Attributes:
+        state: State of the monitor, which receives the samples, unless it has them, and their maps.
         positions: Positions in the data set of the watched samples.
         network: Images (N, C, H, W) to logits (N, K), bound to the module.
-        trainer: The Trainer that validates or tests.
-        module: The module that is validated.
-
-    Attributes:
         explanations: Explanations of the watched samples; ``None`` before, and in other processes
             than the first.
     """
@@ -71,12 +76,12 @@ class ValidationRun:
         *,
         last: bool,
     ) -> None:
-        """Collects the watched samples of a batch and measures the others; the last one, explains.
+        """Collects the watched samples of a batch and measures the others; explains after the last.
 
         Args:
             images: (N, C, H, W).
-            labels: (N,) class indices, if there are any.
-            masks: (N, H, W) or (N, 1, H, W), masks of the objects, if there are any.
+            labels: (N,) class indices.
+            masks: (N, H, W) or (N, 1, H, W), masks of the objects.
             positions: N positions in the data set; ``None`` for repetitions.
             last: True if no batch follows.
         """
@@ -128,3 +133,49 @@ class ValidationRun:
 
     def _sum_over_processes(self, values: Tensor) -> Tensor:
         return all_reduce_sum(self.trainer, self.module, values)
+
+
+class CompletenessTotals:
+    """Residual of the decomposition and shares of its terms, over the samples of all processes."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._residual = CompletenessResidual().to(device)
+        self._shares = torch.zeros(len(SHARES), dtype=torch.float64)
+        self._num_samples = 0
+
+    def update(self, budget: AttributionBudget) -> None:
+        """Adds samples of this process."""
+        self._residual.update(budget.relative_residual)
+        for kind, share in budget.share_by_kind().items():
+            self._shares[SHARES.index(kind)] += share.sum().cpu()
+        self._num_samples += len(budget.output)
+
+    def compute(self, sum_over_processes: SumOverProcesses) -> dict[str, Tensor]:
+        """Returns ``residual_…`` and ``share_…``; nothing without samples. A collective."""
+        counted = torch.tensor([self._num_samples], dtype=torch.float64)
+        *shares, num_samples = sum_over_processes(torch.cat([self._shares, counted]))
+        residual = self._residual.compute()
+        if not num_samples:
+            return {}
+        return {
+            **{f"residual_{name}": value for name, value in residual.items()},
+            **{f"share_{kind}": s / num_samples for kind, s in zip(SHARES, shares, strict=True)},
+        }
+
+
+def compute_map_metrics(
+    maps: Tensor, samples: WatchedSamples, previous: Tensor | None, coverage: Tensor | None
+) -> Tensor:
+    """Computes ``MAP_METRICS``, (4,) float64, of maps (n, 1, H, W); NaN for undefined ones.
+
+    ``previous`` are the maps of the previous validation, ``coverage`` is that of each map, (n,).
+    """
+    undefined = torch.tensor(torch.nan)
+    drift = undefined if previous is None else saliency_drift(maps, previous).mean()
+    hits = energy = undefined
+    has_object = samples.masks.flatten(1).any(1)
+    if has_object.any():
+        hits = pointing_game(maps[has_object], samples.masks[has_object]).double().mean()
+        energy = energy_inside(maps[has_object], samples.masks[has_object]).mean()
+    covered = undefined if coverage is None else coverage.mean()
+    return torch.stack([value.double().cpu() for value in (covered, drift, hits, energy)])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from fullgrad_lightning.saliency.base import SaliencyMethod, as_module, channel_
 from fullgrad_lightning.saliency.baselines.gradients import ancestor_nodes, explained_output
 from fullgrad_lightning.saliency.registry import register_saliency_method
 
-Hook = Callable[[nn.Module, object, object], Tensor | None]
 Run = tuple[nn.Module, int]  # a module, and the number of its call, from 1
 
 
@@ -60,7 +59,7 @@ class GradCAM(SaliencyMethod):
             calls[module] += 1
             return once(output) if calls[module] == call else None
 
-        with _hooks([module], pass_through):
+        with module.register_forward_hook(pass_through):
             cam = attr.LayerGradCam(f, once).attribute(x.clone(), relu_attributions=True)
         assert isinstance(cam, Tensor)
         cam = F.interpolate(cam.detach(), x.shape[2:], mode="bilinear", align_corners=False)
@@ -118,16 +117,8 @@ def _find_runs(
         runs.append((module, calls[module]))
         return output
 
-    with _hooks(modules, cut):
+    with ExitStack() as hooks:
+        for module in modules:
+            hooks.enter_context(module.register_forward_hook(cut))
         nodes = ancestor_nodes(f(x.clone()).grad_fn)
     return runs, [node.metadata["run"] for node in nodes if "run" in node.metadata]
-
-
-@contextmanager
-def _hooks(modules: Iterable[nn.Module], hook: Hook) -> Iterator[None]:
-    handles = [module.register_forward_hook(hook) for module in modules]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()

@@ -48,11 +48,7 @@ def explained_output(model: Model, target: Target) -> Callable[[Tensor], Tensor]
 
 
 def differentiable_output(model: Model, leaf: Tensor, target: Target) -> Tensor:
-    """Returns f at a leaf that requires its gradient, (N,), under ``isolate_model``.
-
-    Raises:
-        ValueError: f has no gradient.
-    """
+    """Returns f at a leaf that requires its gradient, (N,), under ``isolate_model``."""
     # Through a clone: the model may modify its input in place, which no leaf allows.
     f = explained_output(model, target)(leaf.clone())
     if not f.requires_grad:

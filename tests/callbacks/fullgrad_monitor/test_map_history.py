@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from fullgrad_lightning.callbacks.fullgrad_monitor.map_history import MAX_FRAMES, MapHistory
+from fullgrad_lightning.callbacks.fullgrad_monitor.state import MAX_FRAMES, MapHistory
 
 
 @pytest.mark.parametrize("validations", [1, 2, 12, 13, 14, 25, 100, 301])

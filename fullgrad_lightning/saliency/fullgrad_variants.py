@@ -1,4 +1,4 @@
-"""SmoothFullGrad: full-gradients averaged over noisy copies of the image."""
+"""SimpleFullGrad and SmoothFullGrad, the variants that were released with FullGrad."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from fullgrad_lightning.decomposition.bias_gradients import stream_bias_gradient
 from fullgrad_lightning.decomposition.target import select_target
 from fullgrad_lightning.decomposition.tracing.pending_bias import PendingBias, SampleAxisLost
 from fullgrad_lightning.saliency.base import index_target
-from fullgrad_lightning.saliency.explanation import Explanation
-from fullgrad_lightning.saliency.fullgrad import FullGrad
-from fullgrad_lightning.saliency.map_accumulator import MapAccumulator
+from fullgrad_lightning.saliency.fullgrad import Explanation, FullGrad
+from fullgrad_lightning.saliency.map_accumulator import MapAccumulator, Sites
 from fullgrad_lightning.saliency.noise import (
     check_noise_options,
     gaussian_noise,
@@ -26,6 +25,36 @@ from fullgrad_lightning.saliency.postprocess import Postprocess
 from fullgrad_lightning.saliency.registry import register_saliency_method
 
 
+@register_saliency_method("simple_fullgrad")
+@dataclass(frozen=True)
+class SimpleFullGrad(FullGrad):
+    """FullGrad with the gradients of intermediate features instead of bias-gradients.
+
+    ψ(∇ₓf ⊙ x) + Σ_l Σ_c ψ(∂f/∂y_{l,c}) over the outputs y of the convolutions that have a bias and
+    of the batch norms, as released by the authors of FullGrad. Under ``postprocess="paper"`` it
+    would be FullGrad itself: a bias that is constant on its channel cancels.
+
+    Args:
+        postprocess: As in ``FullGrad``; the released code uses ``"idiap"``.
+        sites: ``"bias"``; other sites have no features.
+        interpolation, multiply_by_input, placement: As in ``FullGrad``.
+    """
+
+    postprocess: str | Postprocess = "idiap"
+    sites: Sites | None = "bias"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.resolved_sites != "bias":
+            raise ValueError(
+                "SimpleFullGrad is defined on the outputs of convolutions and batch norms: "
+                f"sites must be 'bias', got {self.sites!r}. Use FullGrad for all sites."
+            )
+
+    def make_accumulator(self, n: int) -> MapAccumulator:
+        return MapAccumulator(n, self.psi, "bias", self.placement, use_bias=False)
+
+
 @register_saliency_method("smooth_fullgrad")
 @dataclass(frozen=True)
 class SmoothFullGrad(FullGrad):
@@ -34,7 +63,8 @@ class SmoothFullGrad(FullGrad):
     As released by the authors of FullGrad, after SmoothGrad (Smilkov et al. 2017). The target is
     fixed once on the clean image. All draws of one image run in one batch, so that each bias-
     gradient is averaged and reduced as it appears; if they are split into several batches, their
-    averages, of the size of one image's activations, are kept.
+    averages, of the size of one image's activations, are kept. ``explain`` computes everything but
+    the maps in one more pass, over the clean images.
 
     Args:
         postprocess, sites, interpolation, multiply_by_input, placement: As in ``FullGrad``.
