@@ -14,7 +14,7 @@ from torchvision.datasets import ImageFolder
 
 import fullgrad_lightning as fgl
 from examples.mobilenet_v1 import mobilenet_v1_025
-from fullgrad_lightning.datamodules.transforms import evaluation_transform
+from fullgrad_lightning.datamodules.transforms import image_transform
 from fullgrad_lightning.evaluation.reports.tables import percent
 from fullgrad_lightning.masking.ranking import rank_pixels
 from fullgrad_lightning.masking.replacement import PixelReplacer
@@ -175,7 +175,7 @@ def clothes_perturbed(network: nn.Module, images: Tensor) -> dict[str, Scores]:
 
 def photograph_batches(folder: Path, count: int) -> Iterator[tuple[Tensor, range]]:
     """Photographs evenly spread over the classes, and their indices."""
-    photographs = ImageFolder(str(folder), evaluation_transform(PHOTO_MEAN, PHOTO_STD))
+    photographs = ImageFolder(str(folder), image_transform(PHOTO_MEAN, PHOTO_STD))
     step = max(1, len(photographs) // count)
     numbers = range(0, len(photographs), step)[:count]
     for start in range(0, len(numbers), PHOTOGRAPHS_AT_ONCE):

@@ -29,7 +29,7 @@ from torchvision.transforms import v2
 
 import fullgrad_lightning as fgl
 from fullgrad_lightning.datamodules import ROARDataModule
-from fullgrad_lightning.datamodules.transforms import evaluation_transform, training_transform
+from fullgrad_lightning.datamodules.transforms import image_transform
 from fullgrad_lightning.stores.rank_store import RankStore
 
 BATCH = 128
@@ -72,15 +72,15 @@ def cases(images: int) -> dict[str, tuple[Tensor, Any, Any]]:
     crop_and_flip = fgl.CIFAR10DataModule.augmentation
     end = [v1.ToTensor(), v1.Normalize(*COLOUR)]
     return {
-        "28×28, v2, plain": (grey, evaluation_transform(*GREY), evaluation_transform(*GREY)),
+        "28×28, v2, plain": (grey, image_transform(*GREY), image_transform(*GREY)),
         "28×28, v2, mirrored": (
-            grey, training_transform(*GREY, flip), evaluation_transform(*GREY),
+            grey, image_transform(*GREY, augmentation=flip), image_transform(*GREY),
         ),
         "32×32×3, v2, plain": (
-            colour, evaluation_transform(*COLOUR), evaluation_transform(*COLOUR),
+            colour, image_transform(*COLOUR), image_transform(*COLOUR),
         ),
         "32×32×3, v2, moved and mirrored": (
-            colour, training_transform(*COLOUR, crop_and_flip), evaluation_transform(*COLOUR),
+            colour, image_transform(*COLOUR, augmentation=crop_and_flip), image_transform(*COLOUR),
         ),
         "32×32×3, v1, moved and mirrored": (
             colour,

@@ -16,15 +16,7 @@ _WORKER_OPTIONS = (
 
 
 def split_dataloader(base: pl.LightningDataModule, split: str) -> DataLoader[Any] | None:
-    """Returns the loader that a data module has for a split, ``None`` if it has none.
-
-    Args:
-        base: The data module, set up.
-        split: ``"train"``, ``"val"`` or ``"test"``.
-
-    Raises:
-        TypeError: As ``check_dataloader``.
-    """
+    """Returns the checked loader of a split of a data module that is set up, if it has one."""
     if not is_overridden(f"{split}_dataloader", base):
         return None
     loader = getattr(base, f"{split}_dataloader")()
@@ -34,16 +26,7 @@ def split_dataloader(base: pl.LightningDataModule, split: str) -> DataLoader[Any
 
 
 def check_dataloader(loader: object, hook: str) -> DataLoader[Any]:
-    """Returns a loader that can be copied.
-
-    Args:
-        loader: What the hook returned.
-        hook: The method that returned it, for errors.
-
-    Raises:
-        TypeError: Not a single ``DataLoader`` of batches of a map-style data set, or a subclass
-            that iterates in another way.
-    """
+    """Returns what a hook returned if it can be copied: a loader of batches of a map-style set."""
     if not isinstance(loader, DataLoader):
         raise TypeError(
             f"{hook} must return one DataLoader, got a {type(loader).__name__}. Of several "
@@ -67,11 +50,8 @@ def check_dataloader(loader: object, hook: str) -> DataLoader[Any]:
 def replace_dataset(loader: DataLoader[Any], dataset: Any) -> DataLoader[Any]:
     """Returns the same loader of another data set: order, batches, workers and all.
 
-    The sampler is the same object, so both loaders draw their order from the same generator.
-
-    Args:
-        loader: A checked loader. It is not iterated, so no random number is drawn.
-        dataset: A data set of the same length.
+    The sampler is the same object, so both loaders draw their order from the same generator. The
+    loader is not iterated, so no random number is drawn.
     """
     return _copy(loader, dataset, sampler_of(loader), loader.generator, loader.persistent_workers)
 
@@ -81,10 +61,8 @@ def replace_sampler(
 ) -> DataLoader[Any]:
     """Returns the same loader in another order, with workers that live for one epoch.
 
-    Args:
-        loader: A checked loader.
-        sampler: Yields indices, or batches of them, as ``sampler_of(loader)``.
-        generator: The generator that the workers' seeds are drawn from.
+    The sampler yields indices, or batches of them, as ``sampler_of(loader)`` does; the workers'
+    seeds are drawn from the generator.
     """
     return _copy(loader, loader.dataset, sampler, generator, persistent_workers=False)
 
@@ -106,18 +84,17 @@ def _copy(
     generator: torch.Generator | None,
     persistent_workers: bool,
 ) -> DataLoader[Any]:
-    order: dict[str, Any] = {"batch_sampler": sampler}
+    options = worker_options(loader) | {"batch_sampler": sampler}
     if _batches_by_itself(loader):
-        order = {
+        options = worker_options(loader) | {
             "sampler": sampler, "batch_size": loader.batch_size, "drop_last": loader.drop_last,
         }  # fmt: skip
     return DataLoader(
         dataset,
-        **order,
         collate_fn=loader.collate_fn,
         generator=generator,
         persistent_workers=persistent_workers,
-        **worker_options(loader),
+        **options,
     )
 
 

@@ -11,16 +11,8 @@ from torchvision.datasets.folder import default_loader, find_classes
 from torchvision.transforms import v2
 
 from fullgrad_lightning.datamodules.base import ImageDataModule
-from fullgrad_lightning.datamodules.splits import (
-    SPLITS,
-    check_split_sizes,
-    train_val_subsets,
-)
-from fullgrad_lightning.datamodules.transforms import (
-    crop_and_flip,
-    evaluation_transform,
-    training_transform,
-)
+from fullgrad_lightning.datamodules.splits import SPLITS, check_split_sizes, train_val_subsets
+from fullgrad_lightning.datamodules.transforms import crop_and_flip, image_transform
 from fullgrad_lightning.utilities.checks import check_int
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -106,17 +98,16 @@ class ImageFolderDataModule(ImageDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Lists the images of the stage, once."""
-        evaluation = evaluation_transform(self.mean, self.std, self.size)
+        evaluation = image_transform(self.mean, self.std, self.size)
         splits = self._splits
         if stage == "validate" and "val" in splits and self.val_set is None:
             self.val_set = self._open("val", evaluation)
         elif self.train_set is None and stage in ("fit", "validate", None):
             augmentation = crop_and_flip(self.size) if self.augment else []
-            transform = training_transform(self.mean, self.std, augmentation, self.size)
-            train = self._open("train", transform)
+            transform = image_transform(self.mean, self.std, self.size, augmentation=augmentation)
             has_val = "val" in splits
             self.train_set, self.val_set = train_val_subsets(
-                train,
+                self._open("train", transform),
                 evaluation,
                 val_size=0 if has_val else self.val_size,
                 train_size=self.train_size,
@@ -181,11 +172,7 @@ class ImageFolderDataModule(ImageDataModule):
 
 
 def open_image(path: str) -> Image.Image:
-    """Reads an image file, as RGB.
-
-    Raises:
-        OSError: It cannot be read. The error names the file.
-    """
+    """Reads an image file, as RGB; an ``OSError`` names the file."""
     try:
         image: Image.Image = default_loader(path)
     except OSError as error:

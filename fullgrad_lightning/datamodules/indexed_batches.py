@@ -6,7 +6,7 @@ Shapes: N samples of a batch, (C, H, W) of an image.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import pytorch_lightning as pl
@@ -24,14 +24,9 @@ from fullgrad_lightning.utilities.targets import TargetSpec, resolve_target
 
 
 class IndexedBatch(NamedTuple):
-    """A batch and the rows of its samples.
+    """A batch as the loader's ``collate_fn`` builds it, and its samples' positions in the split."""
 
-    Args:
-        rows: (N,) int64, positions in the split.
-        batch: The batch as the data set's ``collate_fn`` built it.
-    """
-
-    rows: Tensor
+    rows: Tensor  # (N,) int64
     batch: Any
 
 
@@ -72,7 +67,7 @@ class IndexedDataset(Dataset[tuple[int, Any]]):
         view: Map-style data set of samples with prepared images.
         shape: (C, H, W) of a prepared image.
         split: The split's name, for errors.
-        evaluation: From a prepared image to the input of the network.
+        evaluation: From a prepared image to the network's input.
     """
 
     def __init__(
@@ -90,42 +85,24 @@ class IndexedDataset(Dataset[tuple[int, Any]]):
         return index, replace_image(sample, self.evaluation(image))
 
 
-@dataclass(frozen=True)
-class IndexedCollate:
-    """Collates pairs (index, sample) into an ``IndexedBatch``.
-
-    Args:
-        collate: Builds a batch of samples.
-    """
-
-    collate: Callable[[list[Any]], Any]
-
-    def __call__(self, pairs: Sequence[tuple[int, Any]]) -> IndexedBatch:
-        indices, samples = zip(*pairs, strict=True)
-        return IndexedBatch(torch.tensor(indices), self.collate(list(samples)))
-
-
 def indexed_dataloader(
     dataset: IndexedDataset,
     like: DataLoader[Any],
-    rows: Sequence[int] | None = None,
-    processes: int = 1,
+    rows: Sequence[int] | None,
+    trainer: pl.Trainer | None,
 ) -> DataLoader[Any]:
-    """Builds a loader of ``IndexedBatch``, in order.
+    """Builds a loader of ``IndexedBatch`` of some rows or all, in order.
 
-    Args:
-        dataset: The samples.
-        like: The loader whose batch size, workers and ``collate_fn`` are used.
-        rows: The samples to load; ``None``: all.
-        processes: The number of processes among which Lightning deals them out. It does not deal
-            out fewer samples than that: then some are repeated.
+    Batch size, workers and ``collate_fn`` are those of another loader. Lightning does not deal out
+    fewer samples than there are processes: then some are repeated.
     """
+    processes = 1 if trainer is None else int(trainer.world_size)
     if rows is not None and len(rows) < processes:
         rows = (list(rows) * processes)[:processes]
     return DataLoader(
         dataset if rows is None else Subset(dataset, rows),
         batch_size=like.batch_size or 64,  # None: a batch sampler of the user's own
-        collate_fn=IndexedCollate(like.collate_fn),
+        collate_fn=partial(_collate, collate_samples=like.collate_fn),
         **worker_options(like),
     )
 
@@ -133,34 +110,22 @@ def indexed_dataloader(
 def read_indexed_batch(
     batch: object, target: TargetSpec = "predicted"
 ) -> tuple[Tensor, Tensor, Tensor | int | None]:
-    """Returns rows, images and the class to explain of an ``IndexedBatch``.
+    """Returns rows, images and the class to explain of an ``IndexedBatch``, or a pair like one.
 
-    Args:
-        batch: The batch, or a plain pair of the same entries.
-        target: ``"predicted"``, ``"label"`` or a class index.
-
-    Returns:
-        Rows (N,) on the CPU; images (N, C, H, W); and ``None`` (the top class of each image), the
-        labels (N,), or the index.
-
-    Raises:
-        TypeError: A batch of another kind, or without labels that the target needs.
+    Rows (N,) are on the CPU; images are (N, C, H, W); the class is ``None`` (the top class of each
+    image), the labels (N,), or an index.
     """
-    if not isinstance(batch, tuple | list) or len(batch) != 2 or not _are_rows(batch[0]):
+    rows, content = batch if isinstance(batch, tuple | list) and len(batch) == 2 else (None, None)
+    if not isinstance(rows, Tensor) or rows.ndim != 1 or rows.dtype != torch.int64:
         raise TypeError(
             "A batch must be (row numbers (N,), batch), as ROARDataModule.predict_dataloader() "
             f"yields, got {describe(batch)}."
         )
-    rows, content = batch
     return rows.cpu(), require_images(content), resolve_target(target, batch_labels(content))
 
 
 def predicted_split(trainer: pl.Trainer, dataloader_idx: int) -> str:
-    """Returns the name of the split that a loader of the prediction belongs to.
-
-    Raises:
-        TypeError: The data module has no ``splits``.
-    """
+    """Returns the name of the split that a loader of the prediction belongs to."""
     # No check of its class: `lightning`, the other package, has a LightningDataModule of its own.
     splits = getattr(getattr(trainer, "datamodule", None), "splits", None)
     if splits is None:
@@ -172,5 +137,8 @@ def predicted_split(trainer: pl.Trainer, dataloader_idx: int) -> str:
     return name
 
 
-def _are_rows(value: object) -> bool:
-    return isinstance(value, Tensor) and value.ndim == 1 and value.dtype == torch.int64
+def _collate(
+    pairs: Sequence[tuple[int, Any]], collate_samples: Callable[[list[Any]], Any]
+) -> IndexedBatch:
+    indices, samples = zip(*pairs, strict=True)
+    return IndexedBatch(torch.tensor(indices), collate_samples(list(samples)))

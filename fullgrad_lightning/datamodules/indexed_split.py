@@ -12,10 +12,7 @@ from torch.utils.data import DataLoader, Subset
 from fullgrad_lightning.datamodules.dataloaders import split_dataloader
 from fullgrad_lightning.datamodules.indexed_batches import IndexedDataset, indexed_dataloader
 from fullgrad_lightning.datamodules.roar.dataset_checks import fingerprint_samples
-from fullgrad_lightning.datamodules.roar.transform_split import (
-    find_normalization,
-    list_transforms,
-)
+from fullgrad_lightning.datamodules.roar.transform_split import find_normalization, list_transforms
 from fullgrad_lightning.utilities.checks import check_choice, check_int
 from fullgrad_lightning.utilities.indices import evenly_spaced_indices
 from fullgrad_lightning.utilities.normalization import Normalization
@@ -118,8 +115,7 @@ class IndexedSplitDataModule(pl.LightningDataModule):
         dataset = IndexedDataset(
             self._samples, self._shape, split=self.split, evaluation=nn.Identity()
         )
-        processes = 1 if self.trainer is None else int(self.trainer.world_size)
-        return [indexed_dataloader(dataset, self._loader(), self._rows, processes)]
+        return [indexed_dataloader(dataset, self._loader(), self._rows, self.trainer)]
 
     def only_rows(self, rows: Mapping[str, Sequence[int]]) -> None:
         """Restricts ``predict_dataloader`` to these samples, for instance those still missing."""

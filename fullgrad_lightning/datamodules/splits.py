@@ -21,13 +21,7 @@ def balanced_order(labels: Sequence[int] | Tensor, seed: int) -> Tensor:
 
     The r-th of the n samples of a class, in random order, stands at (r + ½) / n of the way; so the
     first k hold k · n / N samples of it, give or take one. The global generator is not touched.
-
-    Args:
-        labels: N class indices.
-        seed: The seed of the order.
-
-    Returns:
-        (N,) int64, a permutation.
+    ``labels`` are N class indices; the result is (N,) int64, a permutation.
     """
     generator = torch.Generator().manual_seed(seed)
     classes = torch.as_tensor(labels)
@@ -45,16 +39,8 @@ def split_off(
 ) -> tuple[list[int], list[int]]:
     """Returns indices of training and validation samples, in rising order.
 
-    The validation samples do not depend on ``train_size``.
-
-    Args:
-        labels: N class indices.
-        val_size: Number of validation samples, 0 for none, or their share (a float).
-        train_size: Number of training samples; ``None``: all that are left.
-        seed: The seed of the split.
-
-    Raises:
-        ValueError: There are not enough samples.
+    ``val_size`` is their number, 0 for none, or their share (a float); they do not depend on
+    ``train_size``, which is a number, or ``None`` for all that are left.
     """
     n = len(labels)
     n_val = round(val_size * n) if isinstance(val_size, float) else val_size
@@ -79,26 +65,16 @@ def train_val_subsets(
     train_size: int | None,
     seed: int,
 ) -> tuple[Subset[object], Subset[object]]:
-    """Returns training and validation subsets of a data set with ``targets``.
+    """Returns a training subset, and a validation subset with the transform of the evaluation.
 
-    Args:
-        dataset: The training set; its ``transform`` is that of training.
-        evaluation: The transform of the validation subset.
-        val_size, train_size, seed: As in ``split_off``.
-
-    Raises:
-        ValueError: There are not enough samples.
+    The data set has ``targets``, its labels; sizes and seed are those of ``split_off``.
     """
     train, val = split_off(dataset.targets, val_size, train_size, seed)
     return Subset(dataset, train), Subset(replace_transform(dataset, evaluation), val)
 
 
 def check_split_sizes(val_size: object, train_size: object) -> None:
-    """Checks ``val_size`` and ``train_size`` as far as possible without the data.
-
-    Raises:
-        ValueError: An option out of range.
-    """
+    """Checks ``val_size`` and ``train_size`` as far as possible without the data."""
     is_share = isinstance(val_size, float) and 0 < val_size < 1
     if not is_share and not is_int(val_size, 1):
         raise ValueError(

@@ -17,12 +17,7 @@ from fullgrad_lightning.datamodules.splits import (
     check_split_sizes,
     train_val_subsets,
 )
-from fullgrad_lightning.datamodules.transforms import (
-    crop_and_flip,
-    evaluation_transform,
-    shifted_crop,
-    training_transform,
-)
+from fullgrad_lightning.datamodules.transforms import crop_and_flip, image_transform
 from fullgrad_lightning.utilities.checks import check_int
 
 # torchvision raises these on files that are missing, truncated, or of another kind.
@@ -86,10 +81,10 @@ class TorchvisionDataModule(ImageDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Reads and splits the data of the stage, once."""
-        evaluation = evaluation_transform(self.mean, self.std)
+        evaluation = image_transform(self.mean, self.std)
         if self.train_set is None and stage in ("fit", "validate", None):
             augmentation = self.augmentation if self.augment else []
-            transform = training_transform(self.mean, self.std, augmentation)
+            transform = image_transform(self.mean, self.std, augmentation=augmentation)
             self.train_set, self.val_set = train_val_subsets(
                 self._open(True, transform),
                 evaluation,
@@ -99,17 +94,15 @@ class TorchvisionDataModule(ImageDataModule):
             )
         if self.test_set is None and stage in ("test", "predict", None):
             test = self._open(False, evaluation)
-            self.test_set = test if self.test_size is None else self._test_subset(test)
-
-    def _test_subset(self, test: Any) -> Subset[Any]:
-        assert self.test_size is not None
-        if self.test_size > len(test):
-            raise ValueError(
-                f"Cannot take test_size={self.test_size} of {len(test)} test images. Use a smaller "
-                "number, or None for all."
-            )
-        chosen = balanced_order(test.targets, self.seed)[: self.test_size]
-        return Subset(test, chosen.sort().values.tolist())
+            if self.test_size is not None:
+                if self.test_size > len(test):
+                    raise ValueError(
+                        f"Cannot take test_size={self.test_size} of {len(test)} test images. Use a "
+                        "smaller number, or None for all."
+                    )
+                indices = balanced_order(test.targets, self.seed)[: self.test_size]
+                test = Subset(test, indices.sort().values.tolist())
+            self.test_set = test
 
     def _open(self, train: bool, transform: v2.Compose | None, download: bool = False) -> Any:
         name = self.dataset_class.__name__
@@ -140,7 +133,7 @@ class MNISTDataModule(TorchvisionDataModule):
     num_classes, in_channels = 10, 1
     class_names = tuple(datasets.MNIST.classes)
     mean, std = (0.1307,), (0.3081,)
-    augmentation: ClassVar = [shifted_crop(28, 2)]
+    augmentation: ClassVar = [v2.RandomCrop(28, padding=2)]
 
 
 class FashionMNISTDataModule(TorchvisionDataModule):

@@ -15,29 +15,23 @@ from torchvision.transforms import v2
 Transform: TypeAlias = Callable[..., Any]
 
 
-def evaluation_transform(
-    mean: Sequence[float], std: Sequence[float], size: int | None = None
+def image_transform(
+    mean: Sequence[float],
+    std: Sequence[float],
+    size: int | None = None,
+    *,
+    augmentation: Sequence[nn.Module] = (),
 ) -> v2.Compose:
-    """Builds the deterministic transform from a picture to a normalised image (C, H, W) float32.
+    """Builds the transform from a picture to a normalised image (C, H, W) float32.
+
+    The steps before the augmentation are those of the evaluation, so a mask of an evaluated image
+    fits the same pixels in training.
 
     Args:
         mean: C numbers, of pixels in 0…1.
         std: C numbers.
         size: H = W. The shorter side is resized to it and the middle cut out; ``None``: no resize.
-    """
-    return training_transform(mean, std, (), size)
-
-
-def training_transform(
-    mean: Sequence[float],
-    std: Sequence[float],
-    augmentation: Sequence[nn.Module],
-    size: int | None = None,
-) -> v2.Compose:
-    """Builds ``evaluation_transform`` with an augmentation before the normalisation.
-
-    The steps before the augmentation are those of the evaluation, so a mask of an evaluated image
-    fits the same pixels here.
+        augmentation: Random steps, for training.
     """
     resize = [] if size is None else [v2.Resize(size), v2.CenterCrop(size)]
     return v2.Compose(
@@ -51,19 +45,14 @@ def training_transform(
     )
 
 
-def shifted_crop(size: int, padding: int) -> v2.RandomCrop:
-    """Builds a random shift by up to ``padding`` pixels; pixels from outside are black."""
-    return v2.RandomCrop(size, padding=padding)
-
-
 def crop_and_flip(size: int) -> list[nn.Module]:
     """Builds the usual augmentation of photographs.
 
-    Up to 64 pixels: moved by up to 1/8 of the side. Larger: a part of 8 to 100 % of the area,
-    enlarged. Mirrored half of the time.
+    Up to 64 pixels: moved by up to 1/8 of the side, black from outside. Larger: a part of 8 to
+    100 % of the area, enlarged. Mirrored half of the time.
     """
     is_small = size <= 64
-    crop = shifted_crop(size, size // 8) if is_small else v2.RandomResizedCrop(size)
+    crop = v2.RandomCrop(size, size // 8) if is_small else v2.RandomResizedCrop(size)
     return [crop, v2.RandomHorizontalFlip()]
 
 
@@ -72,10 +61,6 @@ def replace_transform(dataset: Any, transform: Transform) -> Any:
 
     Data sets below a ``Subset``, ``ConcatDataset`` or any other wrapper with ``.dataset`` are
     copied too: the original, which other splits may share, is not changed.
-
-    Args:
-        dataset: Map-style data set.
-        transform: Replaces the ``transform`` of all data sets that have one.
     """
     view = copy(dataset)
     if hasattr(dataset, "transform"):

@@ -13,16 +13,9 @@ from torch import Tensor, nn
 
 
 def load_weights(model: nn.Module, checkpoint: str) -> None:
-    """Loads a Lightning checkpoint, or a plain ``state_dict``, into a network of the same kind.
+    """Loads a file of a Lightning checkpoint, or of a plain ``state_dict``, into the same network.
 
-    Args:
-        model: The module that was saved; for a Lightning checkpoint, the LightningModule.
-        checkpoint: Path of a file that ``torch.save`` or a Trainer wrote.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It holds other than tensors and plain values, no weights, or those of another
-            network.
+    For a Lightning checkpoint, that is the LightningModule that was saved.
     """
     if not Path(checkpoint).is_file():
         raise FileNotFoundError(f"There is no checkpoint {checkpoint}. Is the path right?")

@@ -152,11 +152,7 @@ class ImageClassifier(pl.LightningModule):
                 'max_epochs or max_steps of the Trainer, or schedule="none".'
             )
         schedule = build_schedule(options["schedule"], optimizer, int(steps))
-        assert schedule is not None
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Removes the option ``weights``: loading the checkpoint must not download them again."""

@@ -24,45 +24,30 @@ def build_optimizer(
     momentum: float,
     weight_decay: float,
 ) -> Optimizer:
-    """Builds an optimizer.
-
-    Args:
-        name: ``"sgd"`` with Nesterov's momentum (plain if that is 0), or ``"adamw"``.
-        parameters: The parameters to optimise.
-        lr: The learning rate.
-        momentum: The momentum of SGD; AdamW has β₁ = momentum, β₂ = 0.999.
-        weight_decay: The weight decay of all parameters.
-    """
+    """Builds SGD with Nesterov's momentum (plain SGD if that is 0), or AdamW with it as β₁."""
     if name == "adamw":
         return AdamW(parameters, lr, betas=(momentum, 0.999), weight_decay=weight_decay)
     return SGD(parameters, lr, momentum, weight_decay=weight_decay, nesterov=momentum > 0)
 
 
-def build_schedule(name: ScheduleName, optimizer: Optimizer, steps: int) -> LRScheduler | None:
+def build_schedule(
+    name: Literal["cosine", "onecycle"], optimizer: Optimizer, steps: int
+) -> LRScheduler:
     """Builds a schedule over the whole training, stepped after each optimizer step.
 
-    Args:
-        name: ``"cosine"``: from the learning rate down to 0. ``"onecycle"``: up from 1/25 of it for
-            the first 30 % of the steps, then down to 0 (Smith & Topin 2019). ``"none"``.
-        optimizer: The optimizer whose learning rate is set.
-        steps: Number of optimizer steps.
+    ``"cosine"``: from the learning rate down to 0. ``"onecycle"``: up from 1/25 of it for the first
+    30 % of the steps, then down to 0 (Smith & Topin 2019).
     """
     if name == "cosine":
         return CosineAnnealingLR(optimizer, steps)
-    if name == "onecycle":
-        peak = optimizer.param_groups[0]["lr"]
-        return OneCycleLR(optimizer, peak, total_steps=steps, cycle_momentum=False)
-    return None
+    peak = optimizer.param_groups[0]["lr"]
+    return OneCycleLR(optimizer, peak, total_steps=steps, cycle_momentum=False)
 
 
 def check_optimization(
     optimizer: str, schedule: str, *, lr: float, momentum: float, weight_decay: float
 ) -> None:
-    """Checks the options of ``build_optimizer`` and ``build_schedule``.
-
-    Raises:
-        ValueError: An option that does not exist or is out of range.
-    """
+    """Checks the options of ``build_optimizer`` and ``build_schedule``."""
     check_choice("optimizer", optimizer, get_args(OptimizerName))
     check_choice("schedule", schedule, get_args(ScheduleName))
     for option, is_valid, value, bounds in (

@@ -133,11 +133,6 @@ class SaliencyPredictor(pl.LightningModule):
 def sample_ids(split: str, rows: Sequence[int], seed: int = 0) -> Tensor:
     """Returns a number for each row of a split, (N,) int64, independent of batch and process.
 
-    Args:
-        split: Name of the split that the rows are counted in.
-        rows: N row numbers.
-        seed: A seed that the numbers depend on.
-
     Examples:
         >>> bool((sample_ids("train", [3, 4]) == sample_ids("test", [3, 4])).any())
         False

@@ -16,8 +16,8 @@ TRAIN, TEST = 60, 20
 
 
 def pictures(n: int, *shape: int, seed: int = 0) -> Tensor:
-    own = torch.Generator().manual_seed(seed)
-    return torch.randint(256, (n, *shape), dtype=torch.uint8, generator=own)
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(256, (n, *shape), dtype=torch.uint8, generator=generator)
 
 
 def write_mnist(root: Path, name: str = "MNIST", classes: int = 10) -> None:
@@ -35,7 +35,7 @@ def write_mnist(root: Path, name: str = "MNIST", classes: int = 10) -> None:
 
 
 def write_cifar(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CIFAR's pickles, cut down to one training batch; their checksums are not asked for."""
+    """CIFAR's pickles, cut down to one training batch; their checksums are not verified."""
     dataset = getattr(datasets, name)
     fine = name == "CIFAR100"
     classes = 100 if fine else 10

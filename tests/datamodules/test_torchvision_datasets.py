@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from torch import Tensor
 from torch.utils.data import Subset
+from torchvision import datasets
 from torchvision.transforms import v2
 
 from fullgrad_lightning.datamodules import (
@@ -18,8 +20,10 @@ from fullgrad_lightning.datamodules import (
     CIFAR100DataModule,
     FashionMNISTDataModule,
     MNISTDataModule,
+    ROARDataModule,
 )
 from fullgrad_lightning.datamodules.torchvision_datasets import TorchvisionDataModule
+from fullgrad_lightning.models import ImageClassifier
 from tests.datamodules.fakes import TEST, TRAIN, pictures, write_cifar, write_mnist
 
 MODULES = {
@@ -30,6 +34,17 @@ MODULES = {
 }
 Make = Callable[..., TorchvisionDataModule]
 Write = Callable[[Path], None]
+
+
+class KMNISTDataModule(TorchvisionDataModule):
+    """A data set of a user's own: a class in one file, with attributes alone."""
+
+    dataset_class = datasets.KMNIST
+    folder = "KMNIST/raw"
+    num_classes, in_channels = 10, 1
+    class_names = tuple(datasets.KMNIST.classes)
+    mean, std = (0.1918,), (0.3483,)
+    augmentation: ClassVar = [v2.RandomCrop(28, padding=2)]
 
 
 @pytest.fixture(params=list(MODULES))
@@ -249,3 +264,17 @@ def test_fashion_mnist_itself() -> None:
     labels = whole.targets[torch.tensor(subset(data.val_set).indices)]
     assert labels.bincount().tolist() == [500] * 10
     assert data.class_names[9] == "Ankle boot"
+
+
+def test_a_further_data_set_is_one_class(tmp_path: Path) -> None:
+    write_mnist(tmp_path, "KMNIST")
+    data = KMNISTDataModule(tmp_path, val_size=20, batch_size=8)
+    trainer = pl.Trainer(
+        max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, default_root_dir=tmp_path, accelerator="cpu",
+    )  # fmt: skip
+    trainer.fit(ImageClassifier("vgg9", 10, 1, model_options={"width": 2}), data)
+    images = ROARDataModule(KMNISTDataModule(tmp_path, val_size=20))
+    images.setup("predict")
+    assert images.sizes == {"train": TRAIN - 20, "val": 20, "test": TEST}
+    assert images.image_shape == (1, 28, 28) and images.class_names == data.class_names

@@ -24,16 +24,10 @@ BATCH = 256
 def load_channel_mean(
     images: PreparedSplits, folder: Path, *, num_workers: int, trainer: pl.Trainer | None
 ) -> Tensor:
-    """Returns the mean of each channel over the prepared training images, computed once per store.
+    """Returns the mean of each channel over the prepared training images, (C,) float64.
 
-    Args:
-        images: All splits.
-        folder: The store's folder, where ``channel_mean.json`` keeps the mean.
-        num_workers: Number of processes that load.
-        trainer: If any: the first of its processes computes for all. All must call this together.
-
-    Returns:
-        (C,) float64, in the units of the images: 0…1, or 0…255 for PIL images and uint8.
+    It is in the units of the images, 0…1, or 0…255 for PIL images and uint8, and is kept in the
+    store's folder. The first process of a Trainer computes for all, which must call this together.
     """
     path = folder / "channel_mean.json"
     if trainer is not None and not trainer.is_global_zero:
@@ -41,8 +35,9 @@ def load_channel_mean(
     mean = _read(path, images.fingerprint)
     if mean is None:
         mean = _channel_mean(images.views["train"], images.shape, num_workers)
+        content = {"data": images.fingerprint, "mean": mean.tolist()}
         with suppress(PermissionError):  # another user's store: the mean is computed each time
-            _write(path, images.fingerprint, mean)
+            atomic_write(path, json.dumps(content, indent=2) + "\n")
     if trainer is not None and trainer.is_global_zero:
         trainer.strategy.barrier("channel_mean")
     return mean
@@ -64,7 +59,6 @@ def _channel_mean(view: Any, shape: tuple[int, int, int], num_workers: int) -> T
 
 
 def _read(path: Path, fingerprint: str) -> Tensor | None:
-    """Returns the mean that was stored for data of this fingerprint, if any."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -73,12 +67,8 @@ def _read(path: Path, fingerprint: str) -> Tensor | None:
     return torch.tensor(stored["mean"], dtype=torch.float64) if is_same else None
 
 
-def _write(path: Path, fingerprint: str, mean: Tensor) -> None:
-    atomic_write(path, json.dumps({"data": fingerprint, "mean": mean.tolist()}, indent=2) + "\n")
-
-
 class _ChannelSums(Dataset[Tensor]):
-    """The sums of each channel over batches of images, one for each batch instead of samples."""
+    """The sums of each channel over batches of images: (C,) for each batch instead of samples."""
 
     def __init__(self, view: Any, shape: tuple[int, int, int]) -> None:
         self.view, self.shape = view, shape

@@ -20,7 +20,7 @@ from fullgrad_lightning.datamodules.roar.prepared_datasets import (
     open_rank_store,
     prepare_splits,
 )
-from fullgrad_lightning.datamodules.roar.transform_split import Pipeline, check_steps
+from fullgrad_lightning.datamodules.roar.transform_split import join_steps
 from fullgrad_lightning.datamodules.splits import SPLITS
 from fullgrad_lightning.datamodules.transforms import Transform
 from fullgrad_lightning.masking.fills import FILL_RULES
@@ -99,7 +99,7 @@ class ROARDataModule(DelegatingDataModule):
         check_int("seed", seed)
         self.store = None if store is None else Path(store).expanduser()
         self.fill, self.mask_only, self.seed = fill, mask_only, seed
-        self._steps = check_steps(prepare, train_transform, eval_transform)
+        self._pipeline = join_steps(prepare, train_transform, eval_transform)
         self._rows: dict[str, list[int]] = {}
         self._prepared: PreparedSplits | None = None
         self._masking: Masking | None = None
@@ -142,7 +142,7 @@ class ROARDataModule(DelegatingDataModule):
             datasets = {s: loader.dataset for s, loader in loaders.items() if loader is not None}
             if "train" not in datasets:
                 raise ValueError(f"{type(self.base).__name__} has no training data.")
-            self._prepared = prepare_splits(datasets, self._pipeline(datasets))
+            self._prepared = prepare_splits(datasets, self._pipeline)
         if masks:
             self._masking = self._build_masking()
 
@@ -168,24 +168,17 @@ class ROARDataModule(DelegatingDataModule):
         """Returns a loader of ``IndexedBatch`` for each of ``splits``, in order, not augmented."""
         images, like = self._images, self._loader(self.splits[-1])
         evaluation = images.pipeline.evaluation
-        processes = 1 if self.trainer is None else int(self.trainer.world_size)
-        return [
-            indexed_dataloader(
-                IndexedDataset(view, images.shape, split=split, evaluation=evaluation),
-                like,
-                self._rows.get(split),
-                processes,
-            )
-            for split, view in images.views.items()
-        ]
+        loaders = []
+        for split, view in images.views.items():
+            dataset = IndexedDataset(view, images.shape, split=split, evaluation=evaluation)
+            loaders.append(indexed_dataloader(dataset, like, self._rows.get(split), self.trainer))
+        return loaders
 
     def only_rows(self, rows: Mapping[str, Sequence[int]]) -> None:
         """Restricts ``predict_dataloader`` to these samples, for instance those still missing.
 
-        In a distributed prediction of fewer samples than processes, some come twice.
-
-        Args:
-            rows: Indices by split; splits without an entry are complete.
+        Splits without an entry are complete. In a distributed prediction of fewer samples than
+        processes, some come twice.
         """
         self._rows = {split: [int(index) for index in indices] for split, indices in rows.items()}
 
@@ -201,13 +194,6 @@ class ROARDataModule(DelegatingDataModule):
         if loader is None or split not in self._images.views:
             raise ValueError(f"{type(self.base).__name__} has no {split} data.")
         return loader
-
-    def _pipeline(self, splits: Mapping[str, Any]) -> Pipeline | None:
-        if self._steps is None:
-            return None
-        prepare, train, evaluation = self._steps
-        remainders = {split: train if split == "train" else evaluation for split in splits}
-        return Pipeline(prepare, remainders, evaluation)
 
     def _masked(self, split: str) -> DataLoader[Any]:
         images, loader = self._images, self._loader(split)

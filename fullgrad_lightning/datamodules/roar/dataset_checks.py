@@ -65,7 +65,7 @@ def hash_sample(sample: object) -> bytes:
 def fingerprint_samples(
     split: str, view: Any, shape: tuple[int, int, int] | None = None, remedy: str = REMEDY
 ) -> tuple[tuple[int, int, int], bytes]:
-    """Checks and hashes prepared samples, evenly spaced over a split.
+    """Checks prepared samples, evenly spaced over a split: that none changes or has another shape.
 
     Args:
         split: The split's name, for errors.
@@ -75,10 +75,6 @@ def fingerprint_samples(
 
     Returns:
         The common shape, and a hash of the number of samples and of 64 of them.
-
-    Raises:
-        ValueError: No samples, images of different shapes, or a sample that changes.
-        TypeError: A sample without an image.
     """
     if not len(view):
         raise ValueError(f"The data set of the {split} split is empty.")
@@ -107,11 +103,7 @@ def fingerprint_samples(
 def check_shape(
     image: Picture, shape: tuple[int, int, int], split: str, index: int, remedy: str = REMEDY
 ) -> None:
-    """Checks that a prepared image has the shape of all others.
-
-    Raises:
-        ValueError: It has another one.
-    """
+    """Checks that a prepared image has the shape of all others."""
     if image_shape(image) != shape:
         raise ValueError(
             f"All prepared images must have one shape, which is {shape} (C, H, W), but sample "
@@ -122,30 +114,20 @@ def check_shape(
 
 
 def check_split_transform(split: str, view: Any, remainder: Transform, original: Any) -> None:
-    """Checks that prepared samples and the remainder of their transform make the original samples.
+    """Checks that prepared samples, after the remainder of the transform, are the original ones.
 
-    Args:
-        split: The split's name, for errors.
-        view: Map-style data set of samples with prepared images.
-        remainder: From a prepared image to the original's; it may be random.
-        original: The user's data set.
-
-    Raises:
-        ValueError: The samples differ.
+    The remainder may be random: both are drawn from the same state of the global generators.
     """
     indices = evenly_spaced_indices(len(view), REPEATED_SAMPLES)
 
-    def hash_all(hash_one: Callable[[int], bytes]) -> list[bytes]:
+    def hash_samples(dataset: Any, hash_one: Callable[[Any], bytes]) -> list[bytes]:
         with isolate_rng(include_cuda=False):  # each time from the same state
-            return [hash_one(index) for index in indices]
+            return [hash_one(fetch_samples(dataset, [index])[0]) for index in indices]
 
-    def original_hash(index: int) -> bytes:
-        return hash_sample(fetch_samples(original, [index])[0])
-
-    expected, repeated = hash_all(original_hash), hash_all(original_hash)
-    if expected != repeated:  # random, from a generator that cannot be seeded here
+    expected = hash_samples(original, hash_sample)
+    if expected != hash_samples(original, hash_sample):  # random, and not from a global generator
         return
-    hashes = hash_all(lambda index: _transformed_hash(remainder, fetch_samples(view, [index])[0]))
+    hashes = hash_samples(view, lambda sample: _transformed_hash(remainder, sample))
     if expected != hashes:
         differing = [i for i, a, b in zip(indices, expected, hashes, strict=True) if a != b]
         raise ValueError(
@@ -158,14 +140,7 @@ def check_split_transform(split: str, view: Any, remainder: Transform, original:
 def check_evaluation(split: str, view: Any, evaluation: Transform) -> None:
     """Checks that evaluation is deterministic and moves no pixels of prepared images.
 
-    Args:
-        split: The split's name, for errors.
-        view: Map-style data set of samples with prepared images.
-        evaluation: From a prepared image to the network's input.
-
-    Raises:
-        ValueError: It is random or moves pixels: a map of the network's input is not one of the
-            prepared image.
+    Otherwise a map of the network's input would not be one of the prepared image.
     """
     with isolate_rng(include_cuda=False):
         for index in evenly_spaced_indices(len(view), REPEATED_SAMPLES):
@@ -179,15 +154,7 @@ def check_evaluation(split: str, view: Any, evaluation: Transform) -> None:
 
 
 def check_alignment(image: Picture, evaluation: Transform) -> None:
-    """Checks that pixels keep their positions: if one is changed, the same must change most.
-
-    Args:
-        image: A prepared image.
-        evaluation: From there to the network's input.
-
-    Raises:
-        ValueError: They do not.
-    """
+    """Checks that pixels keep their positions: if one is changed, the same must change most."""
     before = _evaluate(image, evaluation)
     _, height, width = image_shape(image)
     for row, column in ((height - 1, width - 1), (0, width - 1), (height // 4, width // 3)):

@@ -29,23 +29,13 @@ from fullgrad_lightning.utilities.samples import replace_entry
 
 @dataclass(frozen=True)
 class Masking:
-    """Replacement of pixels by their ranks.
-
-    Args:
-        store: Ranks of all pixels.
-        selection: The ranks whose pixels are replaced.
-        fill: The values that replace them.
-        mask_only: Whether the image is replaced by the mask itself: 0 where pixels are replaced,
-            full scale elsewhere.
-        mean: (C,) in the units of the images, for the fill ``"mean"``.
-        seed: The seed of the noise of ``"noisy_linear"``.
-    """
+    """Replacement of pixels by their ranks; the options are those of ``ROARDataModule``."""
 
     store: RankStore
     selection: PixelSelection
     fill: Fill
     mask_only: bool
-    mean: Tensor | None
+    mean: Tensor | None  # (C,) in the units of the images, for the fill "mean"
     seed: int
 
     def __call__(self, images: Tensor, split: str, indices: Sequence[int]) -> Tensor:

@@ -27,21 +27,13 @@ from fullgrad_lightning.stores.rank_store import RankStore
 
 @dataclass(frozen=True)
 class PreparedSplits:
-    """The data sets of all splits, and copies of them with prepared images.
+    """The data sets of all splits, and copies of them with prepared images."""
 
-    Args:
-        originals: The user's data sets, by split; never changed.
-        views: The copies, by split.
-        pipeline: The steps from raw to prepared images, and from there to the network's input.
-        shape: (C, H, W) of all prepared images.
-        digests: A hash of each split.
-    """
-
-    originals: Mapping[str, Any]
-    views: Mapping[str, Any]
+    originals: Mapping[str, Any]  # the user's, never changed
+    views: Mapping[str, Any]  # the copies
     pipeline: Pipeline
-    shape: tuple[int, int, int]
-    digests: Mapping[str, bytes]
+    shape: tuple[int, int, int]  # (C, H, W) of all prepared images
+    digests: Mapping[str, bytes]  # a hash of each split
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -55,14 +47,9 @@ class PreparedSplits:
         return hashlib.sha256(b"".join(parts)).hexdigest()
 
     def view(self, split: str, dataset: Any) -> Any:
-        """Returns prepared samples of the data set that a loader has now.
+        """Returns prepared samples of the data set that the split's loader has now.
 
-        Args:
-            split: The loader's split.
-            dataset: The data set it had before, or another with the same samples.
-
-        Raises:
-            ValueError: Other samples: an index would not mean the same image.
+        A loader may build another in each call, of the same samples.
         """
         if dataset is self.originals[split]:
             return self.views[split]
@@ -79,11 +66,9 @@ class PreparedSplits:
 
 
 def prepare_splits(datasets: Mapping[str, Any], pipeline: Pipeline | None) -> PreparedSplits:
-    """Prepares the data sets' images and checks samples of each.
+    """Prepares the images of data sets, by split, and checks samples of each.
 
-    Args:
-        datasets: Map-style data sets by split.
-        pipeline: The user's own steps, which replace the transforms; ``None``: these are split.
+    The user's own pipeline replaces the transforms; without one, these are split.
 
     Raises:
         ValueError: Images whose pixels cannot be ranked once for all uses: of varying sizes,
@@ -110,13 +95,8 @@ def prepare_splits(datasets: Mapping[str, Any], pipeline: Pipeline | None) -> Pr
 def open_rank_store(folder: Path, images: PreparedSplits) -> RankStore:
     """Opens a complete store and checks that it ranks these images.
 
-    Args:
-        folder: The store's folder.
-        images: All splits. Where the store has no fingerprint of them (``made_from["data"]``), as
-            a store that a user filled, only sizes are compared.
-
-    Raises:
-        ValueError: It ranks other images; or as ``RankStore.open``.
+    Only sizes are compared where the store has no fingerprint of the images
+    (``made_from["data"]``), as a store that a user filled.
     """
     store = RankStore.open(folder)
     rows = {split: store.sizes.get(split, 0) for split in images.sizes}

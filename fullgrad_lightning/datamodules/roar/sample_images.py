@@ -13,29 +13,16 @@ from PIL import Image
 from torch import Tensor
 
 from fullgrad_lightning.utilities.describe import describe
-from fullgrad_lightning.utilities.samples import (
-    IMAGE_NAMES,
-    Key,
-    entry,
-    image_key,
-    replace_entry,
-)
+from fullgrad_lightning.utilities.samples import IMAGE_NAMES, Key, entry, image_key, replace_entry
 
 Picture: TypeAlias = Tensor | Image.Image
 MODES = ("L", "RGB")
 
 
 def get_image(sample: object) -> Picture:
-    """Returns the image of a sample.
+    """Returns the image of a sample, the image itself or a container of ``utilities.samples``.
 
-    Args:
-        sample: The image itself or any container that ``utilities.samples`` reads.
-
-    Returns:
-        A tensor (C, H, W), floating point or uint8, or a grey or RGB PIL image, as it is in there.
-
-    Raises:
-        TypeError: There is none.
+    It is a tensor (C, H, W), floating point or uint8, or a grey or RGB PIL image.
     """
     return _image_and_key(sample)[0]
 
@@ -46,11 +33,7 @@ def replace_image(sample: Any, image: Picture) -> Any:
 
 
 def get_images(samples: Sequence[Any]) -> tuple[list[Picture], Key]:
-    """Returns the images of samples that are all alike, and their key, from the first alone.
-
-    Raises:
-        TypeError: The first sample has no image.
-    """
+    """Returns the images of samples that are all alike, and their key, from the first alone."""
     _, key = _image_and_key(samples[0])
     return [entry(sample, key) for sample in samples], key
 
@@ -64,11 +47,7 @@ def image_shape(image: Picture) -> tuple[int, int, int]:
 
 
 def stack_images(images: Sequence[Picture]) -> Tensor:
-    """Stacks images of one shape to one tensor (N, C, H, W); PIL images as uint8.
-
-    Raises:
-        ValueError: PIL images of different modes or sizes.
-    """
+    """Stacks images of one shape to one tensor (N, C, H, W); PIL images as uint8."""
     if isinstance(images[0], Tensor):
         # Subclasses, such as torchvision's Image, would run __torch_function__ in Python.
         with torch._C.DisableTorchFunctionSubclass():

@@ -48,28 +48,17 @@ Pass the steps explicitly, which replaces the data sets' transforms:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """From raw images to a network's input, in two steps.
+    """From raw images to a network's input, in two steps."""
 
-    Args:
-        prepare: From a raw image to the prepared one; ``None``: data sets stay as they are.
-        remainders: For each split, from a prepared image to the image in its loader's batches.
-        evaluation: From a prepared image to the network's input without augmentation.
-    """
-
-    prepare: Transform | None
-    remainders: Mapping[str, Transform]
-    evaluation: Transform
+    prepare: Transform | None  # to the prepared image; None: data sets stay as they are
+    remainders: Mapping[str, Transform]  # of each split, from there to its loader's images
+    evaluation: Transform  # from there to the network's input without augmentation
 
 
 def split_transforms(datasets: Mapping[str, Dataset[Any]]) -> Pipeline:
-    """Splits transforms after the longest deterministic start that they share.
+    """Splits the transforms of data sets, by split, after the deterministic start that they share.
 
-    Args:
-        datasets: Map-style data sets by split; the last is one of evaluation.
-
-    Raises:
-        ValueError: A data set whose parts have different transforms, or joint ones of image and
-            label.
+    The last split is one of evaluation.
     """
     transforms = {split: list_transforms(dataset, split) for split, dataset in datasets.items()}
     first, *others = transforms.values()
@@ -81,28 +70,26 @@ def split_transforms(datasets: Mapping[str, Dataset[Any]]) -> Pipeline:
     return Pipeline(prepare, remainders, evaluation)
 
 
-def check_steps(*steps: Transform | None) -> tuple[Transform, ...] | None:
-    """Returns a user's prepare, train_transform and eval_transform; ``None`` if there are none.
-
-    Raises:
-        ValueError: Some of them, not all.
-    """
-    by_name = dict(zip(("prepare", "train_transform", "eval_transform"), steps, strict=True))
-    missing = [name for name, step in by_name.items() if step is None]
-    if missing and len(missing) < len(by_name):
+def join_steps(
+    prepare: Transform | None, train_transform: Transform | None, eval_transform: Transform | None
+) -> Pipeline | None:
+    """Returns the pipeline of a user's own steps, ``None`` without any; some alone are an error."""
+    if prepare is not None and train_transform is not None and eval_transform is not None:
+        remainders = {"train": train_transform, "val": eval_transform, "test": eval_transform}
+        return Pipeline(prepare, remainders, eval_transform)
+    names = ("prepare", "train_transform", "eval_transform")
+    steps = (prepare, train_transform, eval_transform)
+    missing = [name for name, step in zip(names, steps, strict=True) if step is None]
+    if len(missing) < len(names):
         raise ValueError(
             f"prepare, train_transform and eval_transform go together, but {', '.join(missing)} "
             "is missing. Pass torch.nn.Identity() where there is nothing to do."
         )
-    return None if missing else tuple(step for step in steps if step is not None)
+    return None
 
 
 def list_transforms(dataset: Any, split: str) -> list[Transform]:
-    """Returns the transforms of a data set's images, one by one; none without a ``transform``.
-
-    Raises:
-        ValueError: As ``split_transforms``.
-    """
+    """Returns the transforms of a data set's images, one by one; none without a ``transform``."""
     transforms = [_image_transforms(part, split) for part in base_datasets(dataset)]
     for other in transforms[1:]:
         first = transforms[0]
@@ -119,10 +106,8 @@ def find_normalization(
 ) -> Normalization | None:
     """Returns a data module's normalisation: ``mean`` and ``std``, or the one ``Normalize`` step.
 
-    Args:
-        data: The data module.
-        transforms: Returns its transforms, nested or not. It is called only if ``mean`` or ``std``
-            is missing, since not all transforms can be listed.
+    Its transforms, nested or not, are listed only if it has no ``mean`` or ``std``, since not all
+    transforms can be.
 
     Examples:
         >>> steps = v2.Compose([v2.ToImage(), v2.Normalize([0.5], [0.25])])

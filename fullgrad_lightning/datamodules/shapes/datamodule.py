@@ -14,7 +14,7 @@ from fullgrad_lightning.datamodules.shapes.render import paint
 from fullgrad_lightning.datamodules.shapes.scenes import draw_scenes
 from fullgrad_lightning.datamodules.shapes.silhouettes import SILHOUETTES
 from fullgrad_lightning.datamodules.shapes.textures import TEXTURES
-from fullgrad_lightning.datamodules.transforms import evaluation_transform
+from fullgrad_lightning.datamodules.transforms import image_transform
 from fullgrad_lightning.utilities.checks import check_choice, check_int
 
 ClassBy = Literal["texture", "shape"]
@@ -152,5 +152,5 @@ class ShapesDataModule(ImageDataModule):
             size=self.size,
             class_by=self.class_by,
             seed=self.seed,
-            transform=evaluation_transform(self.mean, self.std),
+            transform=image_transform(self.mean, self.std),
         )

@@ -138,7 +138,7 @@ class _Draws:
         self,
         count: int,
         radius: tuple[float, float],
-        place: tuple[float, float],
+        centre: tuple[float, float],
         turn: float,
         stretch: float,
     ) -> Things:
@@ -149,8 +149,8 @@ class _Draws:
 
         return Things(
             kind=(self.take(count) * SOLID).long(),
-            x=between(*place),
-            y=between(*place),
+            x=between(*centre),
+            y=between(*centre),
             radius=between(*radius),
             angle=between(-turn, turn),
             stretch=between(1.0, stretch),

@@ -24,8 +24,7 @@ class EpochSampler(Sampler[Any]):
             own or from the global ones, is seeded.
         seed: The seed of the training.
         epoch: The epoch that is drawn for, until ``set_epoch``.
-        rank: Number of this process, 0…world_size − 1.
-        world_size: Number of processes.
+        rank, world_size: Number of this process, and of all.
 
     Attributes:
         generator: A generator for the loader, which draws the seeds of its workers from it.
@@ -66,16 +65,14 @@ class EpochSampler(Sampler[Any]):
 
 
 def training_seed(*parts: str | int) -> int:
-    """Derives a seed (63 bits) from a purpose and numbers.
-
-    Neighbouring seeds and epochs share nothing, as they would if they were added up. The hash is
-    another than that of ``utilities.seeds.derive_seed``, and must stay: a training that was begun
-    with these seeds is resumed with them, as stored noise and ranks follow from the other.
+    """Derives a seed (63 bits) from a purpose and numbers, unlike their sum without collisions.
 
     Examples:
         >>> training_seed("order", 0, 1) != training_seed("order", 1, 0)
         True
     """
+    # Two hashes must stay: stored ranks depend on utilities.seeds.derive_seed, and the trainings of
+    # existing grids on this one.
     digest = hashlib.sha256(repr(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 

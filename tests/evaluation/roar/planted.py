@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from fullgrad_lightning.datamodules.shapes.datamodule import ShapesDataModule
-from fullgrad_lightning.datamodules.transforms import training_transform
+from fullgrad_lightning.datamodules.transforms import image_transform
 
 KILL = "PLANTED_KILL"
 """Environment variable: a file of lines ``WHO FOLDER EPOCH BATCH``; WHO is "cell" or "driver",
@@ -40,7 +40,9 @@ class AugmentedShapes(ShapesDataModule):
         super().setup(stage)
         if self.train_set is not None:
             augmentation = [v2.RandomHorizontalFlip(), Jitter()]
-            self.train_set.transform = training_transform(self.mean, self.std, augmentation)
+            self.train_set.transform = image_transform(
+                self.mean, self.std, augmentation=augmentation
+            )
 
 
 class DropoutNet(pl.LightningModule):
