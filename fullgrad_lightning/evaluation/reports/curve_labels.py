@@ -19,9 +19,7 @@ MAX_LENGTH = 34  # of a name, in characters
 def draw_labels(axes: Axes, curves: Sequence[Curve]) -> None:
     """Writes names right of the axes, each with its marker and a line to the end of its curve.
 
-    Args:
-        axes: The axes, with their final limits.
-        curves: Curves in any order; those without an end have no label.
+    The axes have their final limits. Curves without an end have no label.
     """
     labels = [(curve, end) for curve in curves if (end := curve.end) is not None]
     labels.sort(key=lambda label: label[1][1])
@@ -42,11 +40,9 @@ def draw_labels(axes: Axes, curves: Sequence[Curve]) -> None:
 
 
 def space_apart(positions: Sequence[float], gap: float) -> list[float]:
-    """Moves positions as little as possible, until they are in 0…1 and ``gap`` apart.
+    """Moves ascending positions as little as possible, until they are in 0…1 and ``gap`` apart.
 
-    Args:
-        positions: Positions, ascending. Their order is kept.
-        gap: The least distance; it is reduced if there is no room for it.
+    The gap is reduced if there is no room for it.
 
     Examples:
         >>> [round(position, 2) for position in space_apart([0.1, 0.5, 0.5], 0.1)]

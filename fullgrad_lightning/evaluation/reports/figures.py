@@ -18,13 +18,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fullgrad_lightning.evaluation.reports.statistics import (
-    BASELINE,
-    Estimate,
-    Values,
-    half_widths,
-    means,
-)
+from fullgrad_lightning.evaluation.reports.statistics import BASELINE, Estimate, Values
 from fullgrad_lightning.utilities.files import atomic_path
 
 # Okabe & Ito's colours (Wong, Nature Methods 2011), without yellow, which is invisible on white.
@@ -41,17 +35,11 @@ _SETTINGS: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class Style:
-    """The appearance of a method's curve.
-
-    Attributes:
-        colour: The colour of line, marker and band.
-        marker: The marker, in matplotlib's names.
-        dashed: A control: the line is dashed, markers are hollow.
-    """
+    """The appearance of a method's curve, its marker in matplotlib's names."""
 
     colour: str
     marker: str
-    dashed: bool
+    dashed: bool  # a control, whose markers are hollow
 
     @property
     def line(self) -> dict[str, Any]:
@@ -70,15 +58,7 @@ class Style:
 
 @dataclass(frozen=True)
 class Curve:
-    """The means of a method with their 95 % intervals, at F levels.
-
-    Attributes:
-        name: The text beside the curve.
-        style: The curve's appearance.
-        levels: (F,), positions on the horizontal axis.
-        means: (F,), NaN where nothing was measured.
-        half_widths: (F,), half-widths of the intervals, NaN where there is none.
-    """
+    """The means of a method with their 95 % intervals, at F levels: arrays (F,), NaN for none."""
 
     name: str
     style: Style
@@ -98,17 +78,18 @@ class Curve:
     ) -> Curve:
         """Builds a curve from levels and estimates; ``percent``: means are shown in %."""
         scale = 100 if percent else 1
-        return cls(
-            name, style, np.array(levels), scale * means(estimates), scale * half_widths(estimates)
-        )
+        means = np.array([each.mean if each else np.nan for each in estimates])
+        # ``None``, the half-width of a single value, becomes NaN too.
+        half_widths = np.array([each.half_width if each else None for each in estimates], float)
+        return cls(name, style, np.array(levels), scale * means, scale * half_widths)
 
     @property
     def end(self) -> tuple[float, float] | None:
         """The last point that is not NaN, if there is one."""
         finite = np.flatnonzero(np.isfinite(self.means))
-        return (
-            (float(self.levels[finite[-1]]), float(self.means[finite[-1]])) if len(finite) else None
-        )
+        if not len(finite):
+            return None
+        return float(self.levels[finite[-1]]), float(self.means[finite[-1]])
 
     def plot(self, axes: Axes, **options: Any) -> Line2D:
         """Draws the band and the line; ``options`` are those of ``Axes.plot``."""
@@ -122,13 +103,9 @@ class Curve:
 
 
 def make_styles(methods: Sequence[str], dashed: Collection[str] = ()) -> dict[str, Style]:
-    """Assigns a style to each method; ``random`` is always black.
+    """Assigns a style to each method; ``random`` is always black, the lines of controls are dashed.
 
     The numbers of colours and of markers have no common divisor, so that 42 methods differ.
-
-    Args:
-        methods: Names of methods.
-        dashed: The controls among them.
     """
     styles: dict[str, Style] = {}
     for i, method in enumerate(m for m in methods if m != BASELINE):
@@ -157,12 +134,7 @@ def report_settings() -> AbstractContextManager[None]:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a figure as a PNG, and as an SVG beside it.
-
-    Args:
-        figure: The figure, drawn within ``report_settings``.
-        path: The PNG file.
-    """
+    """Writes a figure, drawn within ``report_settings``, as a PNG, and as an SVG beside it."""
     with atomic_path(path) as unfinished:
         figure.savefig(unfinished, dpi=DPI)
     with atomic_path(path.with_suffix(".svg")) as unfinished:

@@ -46,11 +46,7 @@ class LocalExecutor:
 
     Ctrl-C reaches the scheduler alone, which terminates the jobs; if the scheduler is killed, they
     end by themselves (``start_parent_watchdog``). Their output goes to ``log.txt`` in their
-    folders.
-
-    Args:
-        environments: One set of environment variables for each concurrent job, added to those of
-            this process: see ``worker_environments``.
+    folders. Each concurrent job adds one of ``environments`` to the variables of this process.
     """
 
     def __init__(self, environments: Sequence[Mapping[str, str]]) -> None:
@@ -109,16 +105,10 @@ class LocalExecutor:
 def worker_environments(
     jobs: int, *, gpus: Sequence[str], processes: int = 1
 ) -> list[dict[str, str]]:
-    """Divides GPUs and CPU threads among concurrent jobs.
+    """Divides GPUs and CPU threads among concurrent jobs: the environment variables of each.
 
-    Args:
-        jobs: Number of concurrent jobs.
-        gpus: Names of the GPUs, as in ``CUDA_VISIBLE_DEVICES``; empty: jobs see none.
-        processes: Number of processes of a job, each on a GPU of its own (``Trainer(devices=…)``).
-            GPUs are assigned in turn; where there are too few, jobs share them.
-
-    Returns:
-        The environment variables of each job.
+    GPUs are named as in ``CUDA_VISIBLE_DEVICES``. Each process of a job has one of its own
+    (``Trainer(devices=…)``); they are assigned in turn, and shared where there are too few.
 
     Raises:
         ValueError: A job needs more GPUs than there are.

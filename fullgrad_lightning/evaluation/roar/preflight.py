@@ -31,12 +31,7 @@ from fullgrad_lightning.utilities.samples import require_images, require_images_
 def preflight(grid: ResolvedGrid, jobs: Sequence[Job]) -> str:
     """Sets the data up, and runs model, methods and stores on two samples.
 
-    Args:
-        grid: The grid.
-        jobs: The jobs of the grid.
-
-    Returns:
-        One line about the disk space that the maps need.
+    Returns one line about the disk space that the maps need.
 
     Raises:
         ValueError, TypeError, FileNotFoundError: Something is wrong; the text has the remedy.

@@ -5,7 +5,6 @@ python -m fullgrad_lightning.evaluation.roar.train_job FOLDER
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,23 +12,19 @@ from typing import TYPE_CHECKING, Any
 from fullgrad_lightning.evaluation.roar.jobs import (
     EXAMPLES,
     REFERENCE,
-    RESULT,
     grid_folder,
     read_description,
 )
-from fullgrad_lightning.evaluation.roar.worker import run_job, versions
-from fullgrad_lightning.utilities.files import atomic_write
+from fullgrad_lightning.evaluation.roar.worker import run_job, write_result
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
 
 def train_cell(folder: Path, started: float) -> None:
-    """Runs or resumes the training described by ``cell.json`` and writes ``result.json``.
+    """Runs or resumes the training described by a cell's ``cell.json`` and writes ``result.json``.
 
-    Args:
-        folder: The cell's folder.
-        started: ``time.time()`` when its process was started.
+    ``started`` is ``time.time()`` when its process was started.
 
     Raises:
         ValueError: A test metric named accuracy is missing; data, model and Trainer raise others.
@@ -64,15 +59,12 @@ def train_cell(folder: Path, started: float) -> None:
         return
     seconds = last.seconds
     result = {
-        "label": label,
-        "identity": cell["identity"],
         "test_accuracy": find_accuracy(metrics),
         "test_loss": find_loss(metrics),
         "epochs": trainer.current_epoch,
         "seconds": {**seconds, "outside": seconds["total"] - seconds["training"]},
-        "versions": versions(),
     }
-    atomic_write(folder / RESULT, json.dumps(result, indent=2) + "\n")
+    write_result(folder, cell, result)
     if label["method"] != REFERENCE:  # saliency maps are computed from the reference alone
         last.path.unlink()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from copy import deepcopy
 from itertools import pairwise
 
@@ -117,19 +117,10 @@ def reinitialize(layer: nn.Module, seed: int) -> None:
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed GPUs too
         before = [p.clone() for p in parameters]
         if hasattr(layer, "reset_parameters") and not inside:
-            _reset_on_cpu(layer)
-        _redraw([p for p, old in zip(parameters, before, strict=True) if p.equal(old)])
-
-
-def _reset_on_cpu(layer: nn.Module) -> None:
-    device = next((t.device for t in (*layer.parameters(), *layer.buffers())), None)
-    layer.cpu().reset_parameters()  # type: ignore[operator]
-    if device is not None:
-        layer.to(device)
-
-
-def _redraw(parameters: Sequence[nn.Parameter]) -> None:
-    for parameter in parameters:
-        old = parameter.double()
-        noise = torch.randn(parameter.shape, dtype=torch.float64).to(old.device)
-        parameter.copy_(old.mean() + old.std(correction=0) * noise)
+            device = next((t.device for t in (*layer.parameters(), *layer.buffers())), None)
+            layer.cpu().reset_parameters()  # type: ignore[operator]
+            layer.to(device)
+        for parameter, old in zip(parameters, before, strict=True):
+            if parameter.equal(old):
+                noise = torch.randn(old.shape, dtype=torch.float64).to(old.device)
+                parameter.copy_(old.double().mean() + old.double().std(correction=0) * noise)

@@ -57,10 +57,6 @@ def draw_maps(curves: SanityCurves, images: Tensor) -> Canvas:
     Of many stages ten are shown, the first and the last among them. Maps are shown alone, not over
     the image, whose edges would look alike at all stages.
 
-    Args:
-        curves: S stages, M methods, P samples whose maps were kept.
-        images: (P, 3, H, W) or more, float32 in [0, 1].
-
     Raises:
         ValueError: Images of another shape, or fewer than P.
     """

@@ -13,18 +13,11 @@ from fullgrad_lightning.evaluation.perturbation.report.tables import (
 )
 from fullgrad_lightning.utilities.files import atomic_write
 
-__all__ = ["write_report"]
-
 
 def write_report(results: PerturbationResults, folder: Path) -> str:
     """Writes ``table.md``, ``results.csv`` and a figure for each score, in place of earlier ones.
 
-    Args:
-        results: The results of the methods that are done.
-        folder: The report's folder, created if necessary.
-
-    Returns:
-        The text to print: the tables, and the paths of the files.
+    Returns the text to print: the tables, and the paths of the files.
     """
     atomic_write(folder / "results.csv", format_csv(results))
     atomic_write(folder / "table.md", format_markdown(results))

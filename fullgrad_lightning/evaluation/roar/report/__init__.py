@@ -25,8 +25,6 @@ from fullgrad_lightning.evaluation.roar.report.tensorboard_export import (
 from fullgrad_lightning.utilities.files import atomic_write
 from fullgrad_lightning.utilities.locks import folder_lock
 
-__all__ = ["write_report"]
-
 TENSORBOARD_TEXT_SIZE = 20  # pixels: TensorBoard shows pictures at half their size
 WAIT = 60.0  # seconds, for another process that writes the same report
 
@@ -45,13 +43,8 @@ def write_report(grid: GridState) -> str:
     tensorboard/          the same for TensorBoard, and HParams
     ===================== ========================================================================
 
-    Results of cells that are not done are left blank; the text has their number.
-
-    Args:
-        grid: The grid.
-
-    Returns:
-        The text to print: the progress, the tables, the paths of the files.
+    Results of cells that are not done are left blank; the text has their number. Returns the text
+    to print: the progress, the tables, the paths of the files.
 
     Raises:
         FolderInUse: Another process has been writing this report for a minute.
@@ -72,13 +65,9 @@ def write_report(grid: GridState) -> str:
                 image = draw_page(examples.select(i), text_size=TENSORBOARD_TEXT_SIZE)
                 pictures[f"roar/masked_images/{i}"] = image.to_png()
         export_tensorboard(results, pictures, folder / "tensorboard")
-    parts = [
-        format_progress(results),
-        format_console(results),
-        format_timing(results),
-        _format_paths(folder, results),
-    ]
-    return "\n\n".join(part for part in parts if part)
+    texts = (format_progress, format_console, format_timing)
+    parts = [*(text(results) for text in texts), _format_paths(folder, results)]
+    return "\n\n".join(filter(None, parts))
 
 
 def _format_paths(folder: Path, results: GridResults) -> str:
