@@ -67,19 +67,12 @@ class Canvas:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Panels side by side.
-
-    Attributes:
-        panels: Pictures of one size.
-        title: A line above them; empty for none.
-        headings: A text above each panel, on up to two lines; empty for none.
-        keep: The end of a heading that is kept where it is too long.
-    """
+    """Panels of one size side by side, below texts."""
 
     panels: Sequence[Pixels]
-    title: str = ""
-    headings: Sequence[str] = ()
-    keep: End = "start"
+    title: str = ""  # a line above all of them
+    headings: Sequence[str] = ()  # a text above each panel, on up to two lines
+    keep: End = "start"  # of a heading that is too long
 
 
 def panel_size(image: tuple[int, int], columns: int, width: int = WIDTH) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Figures of curves: one style, means with bands, and files. Imports no torch.
+"""Figures of curves: one style, means with bands, names in place of a legend. Imports no torch.
 
 Methods differ in marker as well as colour, so that figures are readable without colour.
 """
@@ -17,8 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy.optimize import isotonic_regression
 
 from fullgrad_lightning.evaluation.reports.statistics import BASELINE, Estimate, Values
+from fullgrad_lightning.evaluation.reports.tables import one_line, shorten
 from fullgrad_lightning.utilities.files import atomic_path
 
 # Okabe & Ito's colours (Wong, Nature Methods 2011), without yellow, which is invisible on white.
@@ -27,10 +29,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "p")
 BASELINE_COLOUR, BASELINE_MARKER = "#000000", "X"
 DARK, LIGHT = "0.25", "0.6"  # of text and of axes, in matplotlib's greys
 DPI = 200  # of a PNG
-# Identical files for identical results: no random identifiers, no date.
-_SETTINGS: dict[Any, Any] = {
-    "svg.hashsalt": "fullgrad", "font.family": "DejaVu Sans", "font.size": 10
-}  # fmt: skip
+LABEL_GAP = 0.062  # between labels, as a share of the height of the axes
+LABEL_LEFT = 1.07  # of labels, right of the axes, whose width is 1
+MAX_LABEL_LENGTH = 34  # of a name, in characters
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,51 @@ def style_axes(axes: Axes, *, xlabel: str, ylabel: str = "", title: str = "") ->
     axes.set_title(title, loc="left", color=DARK, fontsize=9)
 
 
+def draw_labels(axes: Axes, curves: Sequence[Curve]) -> None:
+    """Writes names right of the axes, each with its marker and a line to the end of its curve.
+
+    The axes have their final limits. Curves without an end have no label.
+    """
+    labels = [(curve, end) for curve in curves if (end := curve.end) is not None]
+    labels.sort(key=lambda label: label[1][1])
+    to_axes = axes.transData + axes.transAxes.inverted()
+    ends = [to_axes.transform(end).tolist() for _, end in labels]
+    heights = space_apart([y for _, y in ends], LABEL_GAP)
+    for (curve, _), (x, y), height in zip(labels, ends, heights, strict=True):
+        style = curve.style
+        for xs, ys, line in (
+            ([x, LABEL_LEFT], [y, height], {"color": style.colour, "linewidth": 0.8, "alpha": 0.5}),
+            ([LABEL_LEFT], [height], style.line),
+        ):
+            axes.plot(xs, ys, transform=axes.transAxes, clip_on=False, **line)
+        axes.text(
+            LABEL_LEFT + 0.022, height, shorten(one_line(curve.name), MAX_LABEL_LENGTH), color=DARK,
+            transform=axes.transAxes, va="center_baseline", parse_math=False,
+        )  # fmt: skip
+
+
+def space_apart(positions: Sequence[float], gap: float) -> list[float]:
+    """Moves ascending positions as little as possible, until they are in 0…1 and ``gap`` apart.
+
+    The gap is reduced if there is no room for it.
+
+    Examples:
+        >>> [round(position, 2) for position in space_apart([0.1, 0.5, 0.5], 0.1)]
+        [0.1, 0.45, 0.55]
+    """
+    if not positions:
+        return []
+    gap = min(gap, 1 / max(1, len(positions) - 1))
+    steps = gap * np.arange(len(positions))
+    # Without the steps, "at least a gap apart" is "not descending": least squares under order.
+    moved = isotonic_regression(np.array(positions) - steps).x
+    return [float(position) for position in moved.clip(0, 1 - steps[-1]) + steps]
+
+
 def report_settings() -> AbstractContextManager[None]:
     """Returns the context in which figures are drawn and saved, whatever the user's settings."""
-    return rc_context(_SETTINGS)
+    # Identical files for identical results: no random identifiers.
+    return rc_context({"svg.hashsalt": "fullgrad", "font.family": "DejaVu Sans", "font.size": 10})
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -138,4 +181,4 @@ def save_figure(figure: Figure, path: Path) -> None:
     with atomic_path(path) as unfinished:
         figure.savefig(unfinished, dpi=DPI)
     with atomic_path(path.with_suffix(".svg")) as unfinished:
-        figure.savefig(unfinished, metadata={"Date": None})
+        figure.savefig(unfinished, metadata={"Date": None})  # identical files, as above

@@ -42,8 +42,8 @@ def write_examples(path: Path, data: pl.LightningDataModule) -> None:
     | ``indices`` | (n,) int64 | positions in the test set |
     | ``names`` | (n,) text | names of the classes, if the data module has ``class_names`` |
 
-    The ``mean`` and ``std`` of the data module, which is set up for testing, undo the normalisation;
-    without them, those of a ``Normalize`` among the transforms of its test images.
+    The data module, set up for testing, has ``mean`` and ``std``, which undo the normalisation;
+    without them, those of a ``Normalize`` among the transforms of its test images do.
     """
     loader = split_dataloader(data, "test")
     assert loader is not None

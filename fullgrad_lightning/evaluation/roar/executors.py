@@ -18,8 +18,8 @@ from fullgrad_lightning.evaluation.roar.worker import PARENT, STARTED
 
 TERMINATE_TIMEOUT = 10.0
 """Seconds between SIGTERM and SIGKILL."""
-# Variables of a launcher that would make a cell take itself for one of several processes, or
-# resume another run.
+# Variables of a launcher. With them, a cell would be one of several processes, or resume another
+# run.
 _LAUNCHERS = ("SLURM_", "PL_", "MASTER_", "TORCHELASTIC_", "PMI_", "OMPI_")
 _RANKS = (
     "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "ROLE_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE",
@@ -28,7 +28,7 @@ _RANKS = (
 
 
 class JobFailed(RuntimeError):
-    """Raised when a job ends without a result; the text says how it ended."""
+    """Raised when a job ends without a result, with its signal or status."""
 
 
 class Executor(Protocol):

@@ -19,7 +19,7 @@ from fullgrad_lightning.evaluation.components import instantiate_components
 from fullgrad_lightning.evaluation.roar.config import ResolvedGrid
 from fullgrad_lightning.evaluation.roar.epoch_seeding import EpochSeededDataModule
 from fullgrad_lightning.evaluation.roar.jobs import Job
-from fullgrad_lightning.evaluation.roar.logged_metrics import find_accuracy
+from fullgrad_lightning.evaluation.roar.train_job import find_accuracy
 from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor
 from fullgrad_lightning.stores.rank_store import RankStore
 from fullgrad_lightning.utilities.describe import describe

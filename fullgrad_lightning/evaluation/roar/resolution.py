@@ -15,7 +15,7 @@ from fullgrad_lightning.evaluation.roar.config import GridConfig, ResolvedGrid
 
 
 def load_grid(path: str | Path, *, output: str | Path | None = None) -> ResolvedGrid:
-    """Reads the grid of a YAML file, whose keys are the arguments of ``GridConfig``, and resolves it.
+    """Reads the grid of a YAML file and resolves it; the keys are the arguments of ``GridConfig``.
 
     ``output`` replaces that of the file.
 

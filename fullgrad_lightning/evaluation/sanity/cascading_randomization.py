@@ -98,7 +98,7 @@ def depths(count: int, stages: int | None) -> list[int]:
 
 
 def reinitialize(layer: nn.Module, seed: int) -> None:
-    """Re-initialises a layer in place.
+    """Re-initialises a layer in place; its dtype, device and ``requires_grad`` stay.
 
     A layer with ``reset_parameters()`` and without layers inside is reset by it, which is PyTorch's
     own initialisation of convolutions, linear and recurrent layers; norms get weight 1, bias 0, and
@@ -106,10 +106,7 @@ def reinitialize(layer: nn.Module, seed: int) -> None:
     tokens, position embeddings, layer scales, the projections of attention) are redrawn from a
     normal distribution with their own mean and standard deviation. A parameter whose values are
     all equal, such as a scalar, does not change. Parameters of layers inside are not modified.
-
-    Args:
-        layer: The layer. Its dtype, device and ``requires_grad`` stay.
-        seed: Seed of the new weights, which are drawn on the CPU.
+    New weights are drawn on the CPU.
     """
     parameters = [p for p in own_parameters(layer) if p.is_floating_point()]
     inside = any(own_parameters(module) for module in layer.modules() if module is not layer)
@@ -119,7 +116,8 @@ def reinitialize(layer: nn.Module, seed: int) -> None:
         if hasattr(layer, "reset_parameters") and not inside:
             device = next((t.device for t in (*layer.parameters(), *layer.buffers())), None)
             layer.cpu().reset_parameters()  # type: ignore[operator]
-            layer.to(device)
+            if device is not None:
+                layer.to(device)
         for parameter, old in zip(parameters, before, strict=True):
             if parameter.equal(old):
                 noise = torch.randn(old.shape, dtype=torch.float64).to(old.device)

@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from fullgrad_lightning.evaluation.reports.curve_labels import draw_labels
 from fullgrad_lightning.evaluation.reports.figures import (
     LIGHT,
     Curve,
+    draw_labels,
     make_styles,
     report_settings,
     save_figure,

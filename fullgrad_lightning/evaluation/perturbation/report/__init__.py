@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fullgrad_lightning.evaluation.perturbation.report import tables
 from fullgrad_lightning.evaluation.perturbation.report.figures import write_figures
 from fullgrad_lightning.evaluation.perturbation.report.results import PerturbationResults
-from fullgrad_lightning.evaluation.perturbation.report.tables import (
-    format_console,
-    format_csv,
-    format_markdown,
-)
 from fullgrad_lightning.utilities.files import atomic_write
 
 
@@ -19,7 +15,7 @@ def write_report(results: PerturbationResults, folder: Path) -> str:
 
     Returns the text to print: the tables, and the paths of the files.
     """
-    atomic_write(folder / "results.csv", format_csv(results))
-    atomic_write(folder / "table.md", format_markdown(results))
+    atomic_write(folder / "results.csv", tables.format_csv(results))
+    atomic_write(folder / "table.md", tables.format_markdown(results))
     paths = "\n".join(f"  {path}" for path in write_figures(results, folder))
-    return f"{format_console(results)}\n\nTables are in {folder}, curves in\n{paths}"
+    return f"{tables.format_console(results)}\n\nTables are in {folder}, curves in\n{paths}"

@@ -40,10 +40,11 @@ MAX_SELECTED_RUNS = 40  # of more, TensorBoard shows none until they are ticked
 
 
 def export_tensorboard(results: GridResults, pictures: Mapping[str, bytes], folder: Path) -> None:
-    """Writes a folder for ``tensorboard --logdir``, in place of an earlier one; pictures are PNGs by tag.
+    """Writes a folder for ``tensorboard --logdir``, in place of an earlier one.
 
     The new folder is written beside the old one and renamed when it is complete: no result is
-    there twice, and a kill leaves no partial folder. Call it in one process at a time.
+    there twice, and a kill leaves no partial folder. Call it in one process at a time. Pictures
+    are PNG files by tag.
     """
     new, old = (folder.with_name(f".{folder.name}.{age}") for age in ("new", "old"))
     for leftover in (new, old):  # of a report that was killed
