@@ -15,13 +15,13 @@ from fullgrad_lightning.decomposition.operations.op_call import find_tensors
 
 
 def layers_from_output(model: nn.Module, x: Tensor) -> list[str]:
-    """Names the layers of a network, the one next to its output first, as ``get_submodule`` takes them.
+    """Names the layers of a network, the one next to its output first.
 
-    A layer is a module that owns parameters, or statistics that ``reset_parameters`` resets; ``""``
-    is the network itself. A layer's position is that of the last time a forward pass runs it or uses
-    one of its parameters: a class token where it is joined to the others, the projections of
-    attention where attention is computed. Modules that the pass does not use, such as the auxiliary
-    heads of Inception in eval mode, are left out.
+    A layer is a module that owns parameters, or statistics that ``reset_parameters`` resets; the
+    network itself is named ``""``. The position of a layer is that of the last time a forward pass
+    runs it or uses one of its parameters: a class token where it is joined to the others, the
+    projections of attention where attention is computed. Modules that the pass does not use, such
+    as the auxiliary heads of Inception in eval mode, are left out.
 
     The network is run once, on ``x`` (N, …), in eval mode, and not modified.
 
