@@ -51,15 +51,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs ``fullgrad demo``.
-
-    Args:
-        options: ``output``, ``epochs``, ``accelerator``, ``seed``, ``fast`` and ``roar``, see
-            ``add_parser``.
-
-    Returns:
-        0.
-    """
+    """Runs ``fullgrad demo`` with the options of ``add_parser``; returns 0."""
     from fullgrad_lightning.utilities.lightning_messages import suppress_lightning_messages
 
     with suppress_lightning_messages(_EXPECTED_MESSAGES.values()):

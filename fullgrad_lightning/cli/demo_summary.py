@@ -42,15 +42,7 @@ class ValidationHistory(pl.Callback):
 def format_summary(
     history: ValidationHistory, covered: float, logs: Path, output: Path, seconds: float
 ) -> str:
-    """Formats the summary.
-
-    Args:
-        history: The metrics of all validation runs.
-        covered: Share of the images that objects cover, 0…1.
-        logs: The folder of this run.
-        output: The folder of all runs.
-        seconds: Duration of the run.
-    """
+    """Formats the summary; objects cover a share ``covered`` of the images, 0…1."""
     grids = sorted((logs / "fullgrad").glob("samples_step*.png"))
     return f"""
 Accuracy, and where the saliency lies, in {seconds:.0f} seconds:

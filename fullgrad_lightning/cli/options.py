@@ -22,15 +22,7 @@ def add_help(
     examples: str,
     options: Iterable[Option],
 ) -> None:
-    """Adds the help of a command that another parser parses.
-
-    Args:
-        commands: The action that ``add_subparsers`` returns.
-        name: The command.
-        summary: One line for the list of commands.
-        usage, description, examples: Parts of the help, printed as they are.
-        options: The options most used.
-    """
+    """Adds the help of a command that another parser parses."""
     parser = commands.add_parser(
         name,
         help=summary,

@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fullgrad_lightning.cli.options import positive_int
 from fullgrad_lightning.evaluation.config import ConfigError
+from fullgrad_lightning.evaluation.roar.grid_state import GridState
 from fullgrad_lightning.utilities.locks import FolderInUse
-
-if TYPE_CHECKING:
-    from fullgrad_lightning.evaluation.roar.grid_state import GridState
 
 _DESCRIPTION = """\
 Remove and retrain (ROAR): a grid of saliency methods x fractions x seeds. Train a reference for
@@ -59,16 +57,11 @@ def add_parser(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Runs ``fullgrad roar ACTION``.
-
-    Args:
-        options: ``action`` and its options, see ``add_parser``.
+    """Runs ``fullgrad roar ACTION`` with the options of ``add_parser``.
 
     Returns:
         0; 1 if cells failed; 2 if the grid is wrong, missing or in use.
     """
-    from fullgrad_lightning.evaluation.roar.grid_state import GridState
-
     try:
         if options.action == "run":
             return _run_grid(options)
@@ -81,7 +74,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _run_grid(options: argparse.Namespace) -> int:
-    from fullgrad_lightning.evaluation.roar.grid_state import GridState
     from fullgrad_lightning.evaluation.roar.resolution import load_grid
     from fullgrad_lightning.evaluation.roar.scheduler import run_grid
 

@@ -32,12 +32,9 @@ C = TypeVar("C", bound=EvaluationConfig)
 
 @dataclass(frozen=True)
 class Components:
-    """The objects that an evaluation works with.
+    """An evaluation's model of images (N, C, H, W), its data, not yet set up, and its Trainer.
 
-    Args:
-        model: Takes images (N, C, H, W); has the weights that its constructor gave it.
-        data: The data module, not yet set up.
-        trainer: Arguments of a Trainer, those that differ from its defaults.
+    The Trainer is described by the arguments that differ from its defaults.
     """
 
     model: nn.Module
@@ -48,11 +45,7 @@ class Components:
 def parse_evaluation(kind: type[C], arguments: Sequence[str], command: str) -> tuple[C, Components]:
     """Parses ``--config FILE``, ``--model``, ``--data``, ``--trainer.…`` and a configuration.
 
-    Args:
-        kind: The configuration, whose fields are the options. Lists may be given as words:
-            ``--methods fullgrad gradcam``.
-        arguments: The arguments after the command.
-        command: The command's name, for messages.
+    The options are the fields of ``kind``. Lists may be given as words: ``--methods a b``.
 
     Returns:
         The configuration and its components, the checkpoint loaded into the model.
@@ -90,15 +83,10 @@ def parse_evaluation(kind: type[C], arguments: Sequence[str], command: str) -> t
 def resolve_components(
     data: Mapping[str, Any], model: Mapping[str, Any], trainer: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Writes out full class paths and all default arguments of a configuration.
+    """Writes out full class paths and all default arguments of a configuration, in plain values.
 
-    Args:
-        data: ``{class_path, init_args}`` of a LightningDataModule.
-        model: ``{class_path, init_args}`` of a LightningModule.
-        trainer: Arguments of the Trainer. Those that equal its defaults are left out.
-
-    Returns:
-        ``data``, ``model`` and ``trainer``, of plain values.
+    ``data`` and ``model`` are ``{class_path, init_args}``. Arguments of the Trainer that equal its
+    defaults are left out.
 
     Raises:
         ConfigError: A class or an argument that does not exist.
@@ -116,9 +104,6 @@ def instantiate_components(
 ) -> Components:
     """Instantiates a configuration. Weights are drawn from the global generator: seed it first.
 
-    Args:
-        data, model, trainer: See ``resolve_components``.
-
     Raises:
         ConfigError: A class or an argument that does not exist, or that the class refuses.
     """
@@ -127,13 +112,9 @@ def instantiate_components(
 
 
 def shorten_class_error(text: str) -> str:
-    """Shortens a message of jsonargparse to the part about the class that the user named.
+    """Shortens a message of jsonargparse to the line or two about the class that the user named.
 
-    Args:
-        text: The message of jsonargparse, which describes all types that it tried.
-
-    Returns:
-        A line or two, or the whole message if it is not about a class.
+    A message that is not about a class stays; others describe all types that were tried.
     """
     match = re.search(
         r"""Parser key "(\w+)".*? class_path ('.*?'):\n(.*?)\n(    - Expected|  Given)""",

@@ -28,8 +28,7 @@ class ConfigError(ValueError):
 def config_errors(prefix: str = "") -> Iterator[None]:
     """Raises ``ValueError``, ``TypeError`` and ``OSError`` of a block as ``ConfigError``.
 
-    Args:
-        prefix: Text before the message.
+    Their messages come after ``prefix``.
     """
     try:
         yield
@@ -103,8 +102,11 @@ class EvaluationConfig:
                 check_int("samples", self.samples, 1)
             check_target(self.target)
             check_int("seed", self.seed)
+        from fullgrad_lightning.saliency.registry import saliency_method  # imports torch
+
         for spec in self.specs:
-            _check_method(spec)
+            with config_errors(f"methods.{spec.name}: "):
+                saliency_method(spec.method, **spec.options)
 
     @property
     def specs(self) -> list[MethodSpec]:
@@ -119,13 +121,7 @@ def parse_methods(
     defaults: Mapping[str, Any] | None = None,
     reserved: Collection[str] = (),
 ) -> list[S]:
-    """Parses ``methods:`` of a configuration.
-
-    Args:
-        methods: Names, or a mapping from names to the fields of ``kind``, all optional.
-        kind: The class of the entries.
-        defaults: Values of the fields that an entry leaves out.
-        reserved: Names that are not available.
+    """Parses ``methods:`` of a configuration: names, or a mapping from names to fields of ``kind``.
 
     Raises:
         ConfigError: No methods, the same name twice, or a name or key that is not allowed.
@@ -143,11 +139,7 @@ def parse_methods(
 
 
 def check_trainer_arguments(names: Collection[str], reserved: Mapping[str, str]) -> None:
-    """Checks that no argument of the Trainer is one that the evaluation sets itself.
-
-    Args:
-        names: Names of the arguments that the user gave.
-        reserved: Names that are reserved beside those of every evaluation, and why.
+    """Checks that no argument of the Trainer is reserved, here or for every evaluation.
 
     Raises:
         ConfigError: One of them is reserved.
@@ -184,10 +176,3 @@ def _parse_method(
     values = {"method": name, **defaults, **entry, "options": dict(options)}
     with config_errors():
         return kind(name=name, **values)
-
-
-def _check_method(spec: MethodSpec) -> None:
-    from fullgrad_lightning.saliency.registry import saliency_method  # imports torch
-
-    with config_errors(f"methods.{spec.name}: "):
-        saliency_method(spec.method, **spec.options)

@@ -28,14 +28,7 @@ MARGIN, GUTTER = 6, 8  # so that three panels of 224 pixels fill the width
 
 
 class Canvas:
-    """A white picture on which panels and text are drawn.
-
-    Args:
-        width, height: The size in pixels.
-
-    Attributes:
-        image: The picture so far.
-    """
+    """A white picture of a size in pixels, on which panels and text are drawn."""
 
     def __init__(self, width: int, height: int) -> None:
         self.image = Image.new("RGB", (width, height), "white")
@@ -53,13 +46,13 @@ class Canvas:
     def write(
         self,
         text: str,
-        place: tuple[float, float],
+        point: tuple[float, float],
         font: FreeTypeFont,
         colour: Colour = INK,
         anchor: str = "la",
     ) -> None:
-        """Draws a text; ``anchor`` is the part of it that stands at ``place``, as in Pillow."""
-        self._pen.text(place, text, colour, font, anchor)
+        """Draws a text; ``anchor`` is the part of it that stands at ``point``, as in Pillow."""
+        self._pen.text(point, text, colour, font, anchor)
 
     def box(self, corners: tuple[int, int, int, int], fill: Colour, outline: Colour) -> None:
         """Draws a rectangle, of which left, top, right and bottom are the outermost pixels."""
@@ -74,19 +67,12 @@ class Canvas:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """Panels side by side.
-
-    Attributes:
-        panels: Pictures of one size.
-        title: A line above them; empty for none.
-        headings: A text above each panel, on up to two lines; empty for none.
-        keep: The end of a heading that is kept where it is too long.
-    """
+    """Panels of one size side by side, below texts."""
 
     panels: Sequence[Pixels]
-    title: str = ""
-    headings: Sequence[str] = ()
-    keep: End = "start"
+    title: str = ""  # a line above all of them
+    headings: Sequence[str] = ()  # a text above each panel, on up to two lines
+    keep: End = "start"  # of a heading that is too long
 
 
 def panel_size(image: tuple[int, int], columns: int, width: int = WIDTH) -> tuple[int, int]:
@@ -101,13 +87,7 @@ def panel_size(image: tuple[int, int], columns: int, width: int = WIDTH) -> tupl
 
 
 def draw_rows(rows: Sequence[Row], columns: int, width: int = WIDTH) -> Canvas:
-    """Draws rows below each other.
-
-    Args:
-        rows: Rows of up to ``columns`` panels each.
-        columns: The number of panels among which the width is divided.
-        width: The picture's width in pixels.
-    """
+    """Draws rows of up to ``columns`` panels below each other, ``width`` pixels wide."""
     pitch = (width - 2 * MARGIN + GUTTER) / columns
     lefts, room = [MARGIN + round(pitch * i) for i in range(columns)], pitch - GUTTER
     title_font, font = load_font(TEXT), load_font(TEXT if room >= NARROW else SMALL)

@@ -25,11 +25,8 @@ def load_font(size: int) -> FreeTypeFont:
 def fit_text(text: str, width: float, font: FreeTypeFont, *, keep: End = "start") -> str:
     """Cuts a text to a width in pixels, with an ellipsis in place of the rest.
 
-    Args:
-        text: The text; line breaks become spaces.
-        width: The width available, in pixels.
-        font: The font that the text is drawn in.
-        keep: The end of the text that is kept; the names of layers differ in their last parts.
+    Line breaks become spaces. ``keep`` is the end of the text that stays: the names of layers
+    differ in their last parts.
     """
     text = " ".join(text.split())
     if font.getlength(text) <= width:

@@ -55,14 +55,9 @@ def unnormalized(
 
 
 def input_pixels(x: Tensor, normalization: Normalization | None) -> Pixels:
-    """Converts the inputs of a network into pixels, as ``unnormalized`` shows them.
+    """Converts inputs (N, C, H, W) into pixels (N, H, W, 3), uint8, as ``unnormalized`` shows them.
 
-    Args:
-        x: (N, C, H, W); integers are 0…255 and not normalised.
-        normalization: The inputs' normalisation; ``None``: they are in 0…1.
-
-    Returns:
-        (N, H, W, 3), uint8.
+    Integers are 0…255 and not normalised; without a normalisation, inputs are in 0…1.
     """
     if not x.is_floating_point():
         x, normalization = x / 255, None
@@ -77,15 +72,7 @@ def to_pixels(pictures: Tensor) -> Pixels:
 
 
 def resized(images: Tensor, size: tuple[int, int]) -> Tensor:
-    """Enlarges the pixels of pictures to squares, or averages them, for another resolution.
-
-    Args:
-        images: (N, C, H, W), float32.
-        size: The height and width of the result.
-
-    Returns:
-        (N, C, *size).
-    """
+    """Enlarges the pixels of pictures (N, C, H, W), float32, to squares, or averages them."""
     height, width = images.shape[-2:]
     if (height, width) == size:
         return images

@@ -60,10 +60,7 @@ class PerturbationConfig(EvaluationConfig):
         self.make_scores(Normalization((0.0,), (1.0,)))
 
     def make_scores(self, normalization: Normalization | None) -> list[Score]:
-        """Makes the scores.
-
-        Args:
-            normalization: Normalisation of the data, used where the configuration has none.
+        """Makes the scores, with the data's normalisation where the configuration has none.
 
         Raises:
             ConfigError: An option out of range.

@@ -26,14 +26,6 @@ class CurvePredictor(pl.LightningModule):
 
     The curves of a sample are the same in any batch or process, up to rounding; networks run in
     eval mode and outside autocast.
-
-    Args:
-        model: Maps images (N, C, H, W) to logits (N, K).
-        score: The curves that are computed.
-        ranks: Ranks of the pixels of the same samples, complete.
-        target: The class that is followed: ``"predicted"`` (the clean image's top class),
-            ``"label"`` or an index.
-        seed: Seed of the samples' ids, from which noise is drawn.
     """
 
     def __init__(
@@ -58,12 +50,7 @@ class CurvePredictor(pl.LightningModule):
 
 
 class CurveWriter(ResumablePredictionWriter):
-    """Stores the predictions of a ``CurvePredictor``.
-
-    Args:
-        path: File of the ``CurveStore``.
-        series: Name of the series in the store.
-    """
+    """Stores the predictions of a ``CurvePredictor`` as a series of a ``CurveStore``."""
 
     def __init__(self, path: Path, series: str) -> None:
         super().__init__(f"{series} in {path}", {"index", "curves"}, "CurvePredictor(…)")

@@ -33,16 +33,10 @@ def write_examples(
     normalization: Normalization | None,
     seed: int,
 ) -> None:
-    """Draws a few images without their least, and without their most salient pixels.
+    """Draws a few images without a share of their least, and of their most salient pixels.
 
-    Args:
-        path: The PNG file.
-        data: The images, of which the first of each of ``NUM_EXAMPLES`` equal parts is shown.
-        ranks: The ranks of the pixels by each method, by its name.
-        fraction: The share of the pixels that is replaced.
-        fill: The rule for their new values.
-        normalization: The normalisation of the images.
-        seed: The seed of the noise of some fills.
+    Of ``data``, the first image of each of ``NUM_EXAMPLES`` equal parts is shown; ``ranks`` has the
+    ranks of their pixels by the name of each method.
     """
     mean, std = (normalization.mean, normalization.std) if normalization else (None, None)
     replacer = PixelReplacer(fill=fill, mean=mean, std=std, seed=seed)

@@ -62,10 +62,6 @@ def run_benchmark(config: PerturbationConfig, components: Components) -> str:
 
     After a kill, the same call resumes: each process loses a batch at most.
 
-    Args:
-        config: The configuration.
-        components: Model, data and arguments of the Trainer, see ``parse_evaluation``.
-
     Returns:
         The text to print; empty in all processes but the first.
 
@@ -113,21 +109,13 @@ def _run(config: PerturbationConfig, components: Components, folder: Path) -> st
 
 @dataclass
 class _Predictions:
-    """Predictions on the devices of a benchmark.
-
-    Args:
-        config: The configuration.
-        components: Model, data and arguments of the Trainer.
-        data: The explained images, set up before the first prediction.
-        folder: The folder of all files.
-        is_first: True if this process writes the report; known after the first prediction.
-    """
+    """Predictions on the devices of a benchmark, whose data is set up before the first one."""
 
     config: PerturbationConfig
     components: Components
     data: IndexedSplitDataModule
     folder: Path
-    is_first: bool = True
+    is_first: bool = True  # writes the report; valid after the first prediction
 
     def check(self) -> None:
         """Runs the network and explains two images by each method."""

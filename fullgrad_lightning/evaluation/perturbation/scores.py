@@ -28,13 +28,9 @@ _METRICS: dict[str, Callable[..., list[RankedPerturbationMetric]]] = {
 
 @dataclass(frozen=True)
 class Score:
-    """One or more metrics with the same fractions, whose curves are stored together.
+    """One or more metrics with the same fractions, whose curves ``options`` determine.
 
-    Args:
-        name: Name of the score.
-        metrics: The metrics.
-        options: The options that determine the curves.
-        normalization: Normalisation of the images; ``None``: they are not normalised.
+    Their curves are stored together; images are not normalised if ``normalization`` is ``None``.
     """
 
     name: str
@@ -79,12 +75,7 @@ class Score:
 
 
 def make_score(name: str, options: Mapping[str, Any], normalization: Normalization | None) -> Score:
-    """Constructs a score by name.
-
-    Args:
-        name: ``"perturbation"``, ``"insertion_deletion"`` or ``"road"``.
-        options: Options of the metric.
-        normalization: Normalisation of the images; ``None``: they are not normalised.
+    """Constructs a score by name, with options of its metric.
 
     Raises:
         ValueError: An option out of range.

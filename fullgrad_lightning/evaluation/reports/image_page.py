@@ -44,14 +44,9 @@ class ImagePage:
 
 
 def example_batch(loader: Any, count: int) -> tuple[list[int], Any]:
-    """Loads the first sample of each of ``count`` equal parts of a data set.
+    """Loads the first sample of each of ``count`` equal parts of a DataLoader's map-style data set.
 
-    Args:
-        loader: A DataLoader of a map-style data set.
-        count: The number of parts; of a smaller data set, all samples are loaded.
-
-    Returns:
-        The samples' indices, and the batch that the DataLoader makes of them.
+    Returns the samples' indices, and the batch that the DataLoader makes of them.
     """
     indices = first_of_equal_parts(len(loader.dataset), count)
     return indices, loader.collate_fn([loader.dataset[i] for i in indices])
@@ -61,11 +56,7 @@ def draw_page(page: ImagePage, *, text_size: int = 15) -> Canvas:
     """Draws a block for each image, two side by side, with a row for each method.
 
     The original, where nothing is replaced, is the first column. Pixels of small images are
-    enlarged to squares. Panels without an image are grey.
-
-    Args:
-        page: The images.
-        text_size: The height of letters, in pixels.
+    enlarged to squares. Panels without an image are grey. Letters are ``text_size`` pixels high.
     """
     line, font = round(1.45 * text_size), load_font(text_size)
     names = [fit_text(name, MAX_NAME_WIDTH * text_size, font) for name, _ in page.rows]

@@ -18,33 +18,18 @@ BASELINE = "random"  # the method that others are compared with
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95 % confidence interval.
-
-    Attributes:
-        mean: The mean of the values.
-        deviation: The values' standard deviation, with n − 1 in the denominator; ``None`` for one
-            value.
-        half_width: The half-width of the 95 % Student-t interval of the mean; ``None`` for one
-            value.
-        count: n, the number of values.
-    """
+    """The mean of n values, their deviation, and the mean's 95 % confidence interval."""
 
     mean: float
-    deviation: float | None
-    half_width: float | None
+    deviation: float | None  # with n − 1 in the denominator; ``None`` for one value
+    half_width: float | None  # of the Student-t interval; ``None`` for one value
     count: int
 
 
 def estimate(values: Sequence[float]) -> Estimate | None:
-    """Returns the mean of values with its 95 % Student-t interval.
+    """Returns the mean of values with its 95 % Student-t interval; ``None`` if there is no value.
 
     The half-width is t(0.975; n − 1) · s / √n: 12.7 s/√2 for two seeds, 4.3 s/√3 for three.
-
-    Args:
-        values: One value for each seed, or sample.
-
-    Returns:
-        ``None`` if there is no value.
 
     Examples:
         >>> accuracy = estimate([0.80, 0.82])
@@ -62,25 +47,10 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     return Estimate(mean, deviation, quantile * deviation / math.sqrt(count), count)
 
 
-def means(estimates: Sequence[Estimate | None]) -> Values:
-    """Returns the means of estimates, NaN for none."""
-    return np.array([np.nan if each is None else each.mean for each in estimates])
-
-
-def half_widths(estimates: Sequence[Estimate | None]) -> Values:
-    """Returns the half-widths of the intervals of estimates, NaN for none."""
-    widths = [None if each is None else each.half_width for each in estimates]
-    return np.array([np.nan if width is None else width for width in widths])
-
-
 def area(levels: Sequence[float], heights: Sequence[float]) -> float:
     """Returns the area under a curve by the trapezoidal rule, divided by the range of its levels.
 
-    It is the mean height of the curve.
-
-    Args:
-        levels: Levels, ascending, at least two.
-        heights: The curve's height at each level.
+    It is the mean height of the curve. Levels ascend and are two at least.
 
     Examples:
         >>> area([0.0, 0.5, 1.0], [1.0, 0.5, 0.5])

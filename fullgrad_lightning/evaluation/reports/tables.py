@@ -37,13 +37,9 @@ def percent(fraction: float) -> str:
 def format_estimate(
     estimate: Estimate | None, digits: int, *, scale: float = 1, signed: bool = False
 ) -> str:
-    """Formats a mean with the half-width of its interval; without one the mean alone.
+    """Formats ``scale`` times a mean, and the half-width of its interval if it has one.
 
-    Args:
-        estimate: The estimate; ``None``: the text is empty.
-        digits: The number of decimal places.
-        scale: A factor of both numbers.
-        signed: Means above 0 have a plus sign. A mean that is rounded to 0 has no sign.
+    ``signed``: means above 0 have a plus sign. A mean that is rounded to 0 has no sign.
 
     Examples:
         >>> from fullgrad_lightning.evaluation.reports.statistics import Estimate
@@ -90,11 +86,9 @@ def shorten(text: str, length: int, *, keep: Literal["start", "end"] = "start") 
 
 
 def as_text(table: Table, width: int = WIDTH) -> str:
-    """Formats a table for a terminal, the means of a column aligned.
+    """Formats a table of numbers, or numbers ± numbers, the means of a column aligned.
 
-    Args:
-        table: The table; its cells are numbers, or numbers ± numbers.
-        width: The width in characters. Columns that do not fit go below, names repeated.
+    Columns beyond the width, in characters, go below, names repeated.
 
     Examples:
         >>> print(as_text([["method", "10 %"], ["random", "9.1 ± 0.4"], ["mine", "85.0"]]))

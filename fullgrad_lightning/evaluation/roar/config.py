@@ -29,9 +29,7 @@ class SeriesSpec(MethodSpec):
     """One series of cells.
 
     Args:
-        name: The series' name in tables and folders.
-        method: A name of ``saliency_methods()``.
-        options: The method's options.
+        name, method, options: See ``MethodSpec``.
         seeds: The seeds of its cells.
         store: A finished store of ranks that serves all seeds, instead of computed maps.
         mask_only: The control: images are replaced by their masks.

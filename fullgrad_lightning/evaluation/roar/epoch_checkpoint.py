@@ -34,14 +34,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 class EpochCheckpoint(pl.callbacks.Checkpoint):
     """Saves ``last.ckpt`` at each epoch's end, and measures the seconds that training takes.
 
-    Args:
-        folder: The folder of the file.
-        started: ``time.time()`` when the process was started.
-
-    Attributes:
-        path: The file.
-        seconds: ``{"total": …, "training": …}`` of this run and of the earlier runs, up to the
-            checkpoint from which it resumed.
+    ``started`` is ``time.time()`` when the process was started.
     """
 
     def __init__(self, folder: Path, started: float) -> None:
@@ -54,6 +47,7 @@ class EpochCheckpoint(pl.callbacks.Checkpoint):
 
     @property
     def seconds(self) -> dict[str, float]:
+        """``{"total": …, "training": …}`` of this run and the earlier ones that it resumes."""
         now = time.time()
         running = 0.0 if self._training_began is None else now - self._training_began
         return {

@@ -21,11 +21,7 @@ NUM_EXAMPLES = 6
 
 
 class ExampleWriter(pl.Callback):
-    """Calls ``write_examples`` when a test begins: then all processes have set the data up.
-
-    Args:
-        path: The file.
-    """
+    """Calls ``write_examples`` when a test begins: then all processes have set the data up."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -46,10 +42,8 @@ def write_examples(path: Path, data: pl.LightningDataModule) -> None:
     | ``indices`` | (n,) int64 | positions in the test set |
     | ``names`` | (n,) text | names of the classes, if the data module has ``class_names`` |
 
-    Args:
-        path: The file, ``.npz``.
-        data: The data module, set up for testing. Its ``mean`` and ``std`` undo the normalisation;
-            without them, those of a ``Normalize`` among the transforms of its test images.
+    The data module, set up for testing, has ``mean`` and ``std``, which undo the normalisation;
+    without them, those of a ``Normalize`` among the transforms of its test images do.
     """
     loader = split_dataloader(data, "test")
     assert loader is not None

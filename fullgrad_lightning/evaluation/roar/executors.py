@@ -18,8 +18,8 @@ from fullgrad_lightning.evaluation.roar.worker import PARENT, STARTED
 
 TERMINATE_TIMEOUT = 10.0
 """Seconds between SIGTERM and SIGKILL."""
-# Variables of a launcher that would make a cell take itself for one of several processes, or
-# resume another run.
+# Variables of a launcher. With them, a cell would be one of several processes, or resume another
+# run.
 _LAUNCHERS = ("SLURM_", "PL_", "MASTER_", "TORCHELASTIC_", "PMI_", "OMPI_")
 _RANKS = (
     "LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "ROLE_RANK", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE",
@@ -28,7 +28,7 @@ _RANKS = (
 
 
 class JobFailed(RuntimeError):
-    """Raised when a job ends without a result; the text says how it ended."""
+    """Raised when a job ends without a result, with its signal or status."""
 
 
 class Executor(Protocol):
@@ -46,11 +46,7 @@ class LocalExecutor:
 
     Ctrl-C reaches the scheduler alone, which terminates the jobs; if the scheduler is killed, they
     end by themselves (``start_parent_watchdog``). Their output goes to ``log.txt`` in their
-    folders.
-
-    Args:
-        environments: One set of environment variables for each concurrent job, added to those of
-            this process: see ``worker_environments``.
+    folders. Each concurrent job adds one of ``environments`` to the variables of this process.
     """
 
     def __init__(self, environments: Sequence[Mapping[str, str]]) -> None:
@@ -109,16 +105,10 @@ class LocalExecutor:
 def worker_environments(
     jobs: int, *, gpus: Sequence[str], processes: int = 1
 ) -> list[dict[str, str]]:
-    """Divides GPUs and CPU threads among concurrent jobs.
+    """Divides GPUs and CPU threads among concurrent jobs: the environment variables of each.
 
-    Args:
-        jobs: Number of concurrent jobs.
-        gpus: Names of the GPUs, as in ``CUDA_VISIBLE_DEVICES``; empty: jobs see none.
-        processes: Number of processes of a job, each on a GPU of its own (``Trainer(devices=…)``).
-            GPUs are assigned in turn; where there are too few, jobs share them.
-
-    Returns:
-        The environment variables of each job.
+    GPUs are named as in ``CUDA_VISIBLE_DEVICES``. Each process of a job has one of its own
+    (``Trainer(devices=…)``); they are assigned in turn, and shared where there are too few.
 
     Raises:
         ValueError: A job needs more GPUs than there are.

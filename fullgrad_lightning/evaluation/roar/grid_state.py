@@ -20,6 +20,7 @@ from fullgrad_lightning.evaluation.roar.jobs import (
 )
 from fullgrad_lightning.utilities.locks import LOCK, is_locked
 
+# Waiting: not started; interrupted: started, and no process runs.
 State = Literal["done", "failed", "running", "interrupted", "waiting"]
 _SIGNS: dict[State, str] = {
     "done": "#", "failed": "!", "running": ">", "interrupted": "~", "waiting": ".",
@@ -28,38 +29,20 @@ _SIGNS: dict[State, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class CellState:
-    """A training, planned or done.
-
-    Args:
-        folder: The cell's folder.
-        description: The content of ``cell.json``: label, components and masking.
-        method: The name of its series; ``"reference"`` for fraction 0.
-        fraction: The share of the pixels that is chosen, 0…1.
-        seed: The seed of the training.
-        state: ``"waiting"``: not started; ``"interrupted"``: started, and no process runs.
-        result: The content of ``result.json``, once the cell is done.
-        failure: The traceback, if the cell failed.
-    """
+    """A training, planned or done, with the labels and the content of its files."""
 
     folder: Path
-    description: dict[str, Any]
-    method: str
-    fraction: float
+    description: dict[str, Any]  # ``cell.json``: label, components and masking
+    method: str  # the name of its series
+    fraction: float  # of the pixels that is chosen, 0…1; 0: the reference
     seed: int
     state: State
-    result: dict[str, Any] | None
-    failure: str | None
+    result: dict[str, Any] | None  # ``result.json``, once the cell is done
+    failure: str | None  # the traceback
 
 
 class GridState:
-    """The state of a grid and its cells.
-
-    Args:
-        folder: The ``output`` of the grid.
-
-    Attributes:
-        folder: The ``output`` of the grid.
-        config: The grid's resolved configuration.
+    """The state of the grid in a folder, its ``output``, and of its cells.
 
     Raises:
         FileNotFoundError: No grid was ever started in the folder.
@@ -73,7 +56,7 @@ class GridState:
                 f"{self.folder / GRID} is missing: there is no grid in {self.folder}. `fullgrad "
                 "roar run` starts one."
             )
-        self.config: dict[str, Any] = content["config"]
+        self.config: dict[str, Any] = content["config"]  # resolved
         self._cells: list[str] = content["cells"]
         self._maps: list[str] = content["maps"]
 

@@ -24,10 +24,7 @@ _MODULES = {CELLS: "train_job", MAPS: "saliency_job"}
 
 
 def config_hash(config: Mapping[str, Any]) -> str:
-    """The SHA-256, in hexadecimal, of the canonical JSON of a configuration.
-
-    Args:
-        config: Everything that determines a result.
+    """The SHA-256, in hexadecimal, of the canonical JSON of all that determines a result.
 
     Raises:
         ValueError: NaN or infinity.
@@ -43,17 +40,11 @@ def config_hash(config: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Job:
-    """One process of the grid: a cell, which trains, or the saliency maps of a method.
+    """One process of the grid: a cell, which trains, or the saliency maps of a method."""
 
-    Args:
-        folder: The job's folder, ``<output>/cells/<name>`` or ``<output>/maps/<name>``.
-        description: Everything that the process needs; has ``identity`` and ``label``.
-        depends_on: Folders of jobs that must be done first.
-    """
-
-    folder: Path
-    description: Mapping[str, Any]
-    depends_on: tuple[Path, ...] = ()
+    folder: Path  # ``<output>/cells/<name>`` or ``<output>/maps/<name>``
+    description: Mapping[str, Any]  # all that the process needs; has ``identity`` and ``label``
+    depends_on: tuple[Path, ...] = ()  # folders of jobs that must be done first
 
     @property
     def name(self) -> str:
@@ -79,7 +70,12 @@ class Job:
         """Creates the folder with the job's description, unless it exists."""
         path = description_path(self.folder)
         if not path.is_file():
-            atomic_write(path, json.dumps(self.description, indent=2) + "\n")
+            write_json(path, self.description)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes a file of the grid's folder atomically."""
+    atomic_write(path, json.dumps(content, indent=2) + "\n")
 
 
 def description_path(folder: Path) -> Path:

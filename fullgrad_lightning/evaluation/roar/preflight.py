@@ -19,7 +19,7 @@ from fullgrad_lightning.evaluation.components import instantiate_components
 from fullgrad_lightning.evaluation.roar.config import ResolvedGrid
 from fullgrad_lightning.evaluation.roar.epoch_seeding import EpochSeededDataModule
 from fullgrad_lightning.evaluation.roar.jobs import Job
-from fullgrad_lightning.evaluation.roar.logged_metrics import find_accuracy
+from fullgrad_lightning.evaluation.roar.train_job import find_accuracy
 from fullgrad_lightning.models.saliency_predictor import SaliencyPredictor
 from fullgrad_lightning.stores.rank_store import RankStore
 from fullgrad_lightning.utilities.describe import describe
@@ -31,12 +31,7 @@ from fullgrad_lightning.utilities.samples import require_images, require_images_
 def preflight(grid: ResolvedGrid, jobs: Sequence[Job]) -> str:
     """Sets the data up, and runs model, methods and stores on two samples.
 
-    Args:
-        grid: The grid.
-        jobs: The jobs of the grid.
-
-    Returns:
-        One line about the disk space that the maps need.
+    Returns one line about the disk space that the maps need.
 
     Raises:
         ValueError, TypeError, FileNotFoundError: Something is wrong; the text has the remedy.

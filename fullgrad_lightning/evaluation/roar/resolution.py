@@ -15,11 +15,9 @@ from fullgrad_lightning.evaluation.roar.config import GridConfig, ResolvedGrid
 
 
 def load_grid(path: str | Path, *, output: str | Path | None = None) -> ResolvedGrid:
-    """Reads the grid of a YAML file and resolves it.
+    """Reads the grid of a YAML file and resolves it; the keys are the arguments of ``GridConfig``.
 
-    Args:
-        path: The file; its keys are the arguments of ``GridConfig``.
-        output: Replaces the file's output.
+    ``output`` replaces that of the file.
 
     Raises:
         FileNotFoundError: There is no such file.

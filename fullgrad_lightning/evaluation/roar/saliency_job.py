@@ -5,22 +5,18 @@ python -m fullgrad_lightning.evaluation.roar.saliency_job FOLDER
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
 
-from fullgrad_lightning.evaluation.roar.jobs import RESULT, grid_folder, read_description
-from fullgrad_lightning.evaluation.roar.worker import run_job, versions
-from fullgrad_lightning.utilities.files import atomic_write
+from fullgrad_lightning.evaluation.roar.jobs import grid_folder, read_description
+from fullgrad_lightning.evaluation.roar.worker import run_job, write_result
 
 
 def compute_maps(folder: Path, started: float) -> None:
-    """Computes the ranks that the store in the folder lacks, as described by ``job.json``.
+    """Computes the ranks that the store in a job's folder lacks, as described by ``job.json``.
 
-    Args:
-        folder: The folder of the job, and of its store.
-        started: ``time.time()`` when its process was started.
+    ``started`` is ``time.time()`` when its process was started.
 
     Raises:
         ValueError: The store has another provenance, or maps are not finite; data, model and method
@@ -58,13 +54,7 @@ def compute_maps(folder: Path, started: float) -> None:
     if not trainer.is_global_zero:
         return
     RankStore.open(folder)  # raises if rows are missing
-    result = {
-        "label": job["label"],
-        "identity": job["identity"],
-        "seconds": {"total": time.time() - started},
-        "versions": versions(),
-    }
-    atomic_write(folder / RESULT, json.dumps(result, indent=2) + "\n")
+    write_result(folder, job, {"seconds": {"total": time.time() - started}})
 
 
 if __name__ == "__main__":

@@ -24,11 +24,10 @@ from fullgrad_lightning.evaluation.roar.executors import (
     LocalExecutor,
     worker_environments,
 )
-from fullgrad_lightning.evaluation.roar.jobs import FAILURE, GRID, LOG, Job
+from fullgrad_lightning.evaluation.roar.jobs import FAILURE, GRID, LOG, Job, write_json
 from fullgrad_lightning.evaluation.roar.planning import plan_jobs
 from fullgrad_lightning.evaluation.roar.preflight import preflight
 from fullgrad_lightning.evaluation.roar.worker import record_failure
-from fullgrad_lightning.utilities.files import atomic_write
 from fullgrad_lightning.utilities.locks import folder_lock
 
 _LOCK_WAIT = 1.0  # seconds, for a process that only checks the lock
@@ -91,7 +90,7 @@ def _write_grid(grid: ResolvedGrid, planned: Sequence[Job]) -> None:
         "cells": [job.name for job in planned if job.is_cell],
         "maps": [job.name for job in planned if not job.is_cell],
     }
-    atomic_write(Path(grid.output) / GRID, json.dumps(content, indent=2) + "\n")
+    write_json(Path(grid.output) / GRID, content)
 
 
 def _run_jobs(planned: Sequence[Job], executor: Executor) -> bool:

@@ -5,31 +5,31 @@ python -m fullgrad_lightning.evaluation.roar.train_job FOLDER
 
 from __future__ import annotations
 
-import json
+import math
+import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fullgrad_lightning.evaluation.roar.jobs import (
     EXAMPLES,
     REFERENCE,
-    RESULT,
     grid_folder,
     read_description,
 )
-from fullgrad_lightning.evaluation.roar.worker import run_job, versions
-from fullgrad_lightning.utilities.files import atomic_write
+from fullgrad_lightning.evaluation.roar.worker import run_job, write_result
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
+_ACCURACY = re.compile(r"accuracy|(?<![a-z])acc(?![a-z])", re.IGNORECASE)
+
 
 def train_cell(folder: Path, started: float) -> None:
-    """Runs or resumes the training described by ``cell.json`` and writes ``result.json``.
+    """Runs or resumes the training described by a cell's ``cell.json`` and writes ``result.json``.
 
-    Args:
-        folder: The cell's folder.
-        started: ``time.time()`` when its process was started.
+    ``started`` is ``time.time()`` when its process was started.
 
     Raises:
         ValueError: A test metric named accuracy is missing; data, model and Trainer raise others.
@@ -46,7 +46,6 @@ def train_cell(folder: Path, started: float) -> None:
     )
     from fullgrad_lightning.evaluation.roar.epoch_sampler import seed_everything
     from fullgrad_lightning.evaluation.roar.epoch_seeding import EpochSeededDataModule
-    from fullgrad_lightning.evaluation.roar.logged_metrics import find_accuracy, find_loss
 
     seed_everything("weights", label["seed"])
     components = instantiate_components(cell["data"], cell["model"], cell["trainer"])
@@ -64,17 +63,53 @@ def train_cell(folder: Path, started: float) -> None:
         return
     seconds = last.seconds
     result = {
-        "label": label,
-        "identity": cell["identity"],
         "test_accuracy": find_accuracy(metrics),
         "test_loss": find_loss(metrics),
         "epochs": trainer.current_epoch,
         "seconds": {**seconds, "outside": seconds["total"] - seconds["training"]},
-        "versions": versions(),
     }
-    atomic_write(folder / RESULT, json.dumps(result, indent=2) + "\n")
+    write_result(folder, cell, result)
     if label["method"] != REFERENCE:  # saliency maps are computed from the reference alone
         last.path.unlink()
+
+
+def find_accuracy(metrics: Mapping[str, float]) -> float:
+    """Returns ``test/accuracy``, or the first metric with "accuracy" or the word "acc" in its name.
+
+    Raises:
+        ValueError: No metric has such a name, or its value is not in 0…1.
+
+    Examples:
+        >>> find_accuracy({"test_loss": 0.5, "test_acc": 0.75})
+        0.75
+    """
+    names = [name for name in metrics if _ACCURACY.search(name)]
+    if not names:
+        raise ValueError(
+            "The model logs no test accuracy, which a ROAR grid compares. Log it in test_step, as "
+            f'"test/accuracy". Logged metrics: {", ".join(metrics) or "none"}.'
+        )
+    name = "test/accuracy" if "test/accuracy" in names else names[0]
+    value = float(metrics[name])
+    if not 0 <= value <= 1:
+        raise ValueError(f"The test accuracy {name!r} must be in 0…1, got {value}.")
+    return value
+
+
+def find_loss(metrics: Mapping[str, float]) -> float | None:
+    """Returns ``test/loss``, or the first metric with "loss" in its name.
+
+    ``None`` if no metric has such a name, or its value is not finite.
+
+    Examples:
+        >>> find_loss({"test_loss": 0.5, "test_acc": 0.75})
+        0.5
+    """
+    names = [name for name in metrics if "loss" in name.lower()]
+    if not names:
+        return None
+    value = float(metrics["test/loss" if "test/loss" in names else names[0]])
+    return value if math.isfinite(value) else None
 
 
 def _mask(

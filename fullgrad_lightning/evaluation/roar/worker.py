@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import signal
@@ -10,15 +9,15 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from fullgrad_lightning._version import __version__
-from fullgrad_lightning.evaluation.roar.jobs import FAILURE
-from fullgrad_lightning.utilities.files import atomic_write
+from fullgrad_lightning.evaluation.roar.jobs import FAILURE, RESULT, write_json
 from fullgrad_lightning.utilities.locks import FolderInUse, folder_lock
 
 STARTED = "FULLGRAD_STARTED"
@@ -30,11 +29,9 @@ _POLL_INTERVAL = 0.25  # seconds
 
 
 def run_job(work: Callable[[Path, float], None], arguments: list[str]) -> int:
-    """The main function of a job's process.
+    """The main function of a job's process, whose one argument is the job's folder.
 
-    Args:
-        work: Does the job, given its folder and the time at which the process was started.
-        arguments: The command line: the folder.
+    ``work`` does the job, given the folder and the time at which the process was started.
 
     Returns:
         0; 1 after a failure, which is recorded in ``failure.json``; 2 if this process cannot run.
@@ -72,25 +69,21 @@ def start_parent_watchdog() -> None:
 
 
 def record_failure(folder: Path, text: str) -> None:
-    """Writes ``failure.json``.
-
-    Args:
-        folder: The job's folder.
-        text: The traceback, or a description of the failure.
-    """
+    """Writes ``failure.json`` with a traceback, or a description of the failure."""
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    content = json.dumps({"traceback": text, "when": when}, indent=2)
-    atomic_write(folder / FAILURE, content + "\n")
+    write_json(folder / FAILURE, {"traceback": text, "when": when})
 
 
-def versions() -> dict[str, str]:
-    """Versions of the packages that a result depends on."""
-    return {
+def write_result(folder: Path, job: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Writes ``result.json``: a job's label, its values, and the versions that they depend on."""
+    versions = {
         "fullgrad_lightning": __version__,
         "pytorch_lightning": version("pytorch-lightning"),
         "torch": version("torch"),
         "python": platform.python_version(),
     }
+    labels = {"label": job["label"], "identity": job["identity"]}
+    write_json(folder / RESULT, {**labels, **values, "versions": versions})
 
 
 def _attempt(

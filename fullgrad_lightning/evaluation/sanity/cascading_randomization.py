@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from copy import deepcopy
 from itertools import pairwise
 
@@ -98,7 +98,7 @@ def depths(count: int, stages: int | None) -> list[int]:
 
 
 def reinitialize(layer: nn.Module, seed: int) -> None:
-    """Re-initialises a layer in place.
+    """Re-initialises a layer in place; its dtype, device and ``requires_grad`` stay.
 
     A layer with ``reset_parameters()`` and without layers inside is reset by it, which is PyTorch's
     own initialisation of convolutions, linear and recurrent layers; norms get weight 1, bias 0, and
@@ -106,10 +106,7 @@ def reinitialize(layer: nn.Module, seed: int) -> None:
     tokens, position embeddings, layer scales, the projections of attention) are redrawn from a
     normal distribution with their own mean and standard deviation. A parameter whose values are
     all equal, such as a scalar, does not change. Parameters of layers inside are not modified.
-
-    Args:
-        layer: The layer. Its dtype, device and ``requires_grad`` stay.
-        seed: Seed of the new weights, which are drawn on the CPU.
+    New weights are drawn on the CPU.
     """
     parameters = [p for p in own_parameters(layer) if p.is_floating_point()]
     inside = any(own_parameters(module) for module in layer.modules() if module is not layer)
@@ -117,19 +114,11 @@ def reinitialize(layer: nn.Module, seed: int) -> None:
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed GPUs too
         before = [p.clone() for p in parameters]
         if hasattr(layer, "reset_parameters") and not inside:
-            _reset_on_cpu(layer)
-        _redraw([p for p, old in zip(parameters, before, strict=True) if p.equal(old)])
-
-
-def _reset_on_cpu(layer: nn.Module) -> None:
-    device = next((t.device for t in (*layer.parameters(), *layer.buffers())), None)
-    layer.cpu().reset_parameters()  # type: ignore[operator]
-    if device is not None:
-        layer.to(device)
-
-
-def _redraw(parameters: Sequence[nn.Parameter]) -> None:
-    for parameter in parameters:
-        old = parameter.double()
-        noise = torch.randn(parameter.shape, dtype=torch.float64).to(old.device)
-        parameter.copy_(old.mean() + old.std(correction=0) * noise)
+            device = next((t.device for t in (*layer.parameters(), *layer.buffers())), None)
+            layer.cpu().reset_parameters()  # type: ignore[operator]
+            if device is not None:
+                layer.to(device)
+        for parameter, old in zip(parameters, before, strict=True):
+            if parameter.equal(old):
+                noise = torch.randn(old.shape, dtype=torch.float64).to(old.device)
+                parameter.copy_(old.double().mean() + old.double().std(correction=0) * noise)

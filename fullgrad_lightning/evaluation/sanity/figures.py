@@ -8,10 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from fullgrad_lightning.evaluation.reports.curve_labels import draw_labels
 from fullgrad_lightning.evaluation.reports.figures import (
     LIGHT,
     Curve,
+    draw_labels,
     make_styles,
     report_settings,
     save_figure,
@@ -56,10 +56,6 @@ def draw_maps(curves: SanityCurves, images: Tensor) -> Canvas:
 
     Of many stages ten are shown, the first and the last among them. Maps are shown alone, not over
     the image, whose edges would look alike at all stages.
-
-    Args:
-        curves: S stages, M methods, P samples whose maps were kept.
-        images: (P, 3, H, W) or more, float32 in [0, 1].
 
     Raises:
         ValueError: Images of another shape, or fewer than P.

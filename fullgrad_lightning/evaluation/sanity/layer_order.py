@@ -17,18 +17,13 @@ from fullgrad_lightning.decomposition.operations.op_call import find_tensors
 def layers_from_output(model: nn.Module, x: Tensor) -> list[str]:
     """Names the layers of a network, the one next to its output first.
 
-    A layer is a module that owns parameters, or statistics that ``reset_parameters`` resets. Its
-    position is that of the last time a forward pass runs it or uses one of its parameters: a class
-    token where it is joined to the others, the projections of attention where attention is
-    computed. Modules that the pass does not use, such as the auxiliary heads of Inception in eval
-    mode, are left out.
+    A layer is a module that owns parameters, or statistics that ``reset_parameters`` resets; the
+    network itself is named ``""``. The position of a layer is that of the last time a forward pass
+    runs it or uses one of its parameters: a class token where it is joined to the others, the
+    projections of attention where attention is computed. Modules that the pass does not use, such
+    as the auxiliary heads of Inception in eval mode, are left out.
 
-    Args:
-        model: The network, run once in eval mode and not modified.
-        x: (N, …), an input; one sample suffices.
-
-    Returns:
-        Names of modules as ``model.get_submodule`` takes them; ``""`` is the network itself.
+    The network is run once, on ``x`` (N, …), in eval mode, and not modified.
 
     Examples:
         >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8, 2))

@@ -70,7 +70,13 @@ def check_randomization(
         >>> curves.headings, [round(e.mean, 3) for e in curves.estimates("spearman", "sobel")]
         (('original', '3', '0'), [1.0, 1.0, 1.0])
     """
-    by_name = _methods_by_name(methods)
+    if isinstance(methods, str) or not methods:
+        raise ValueError(
+            "methods must be names of saliency methods, such as ['fullgrad', 'gradcam'], or a dict "
+            f"of names and methods, got {methods!r}."
+        )
+    if not isinstance(methods, Mapping):
+        methods = {name: saliency_method(name) for name in methods}
     check_int("batch_size", batch_size, 1)
     check_int("pictures", pictures, 1)
     validate_images(model, images, target)
@@ -88,15 +94,15 @@ def check_randomization(
 
     originals: dict[str, Tensor] = {}
     similarity: dict[str, dict[str, list[Tensor]]] = {key: {} for key in MEASURES}
-    kept: dict[str, list[Tensor]] = {name: [] for name in by_name}
+    kept: dict[str, list[Tensor]] = {name: [] for name in methods}
     for stage, network in enumerate(networks):
-        for number, (name, method) in enumerate(by_name.items(), 1):
+        for number, (name, method) in enumerate(methods.items(), 1):
             maps = compute_maps(network, method)
             for key, values in similarities(maps, originals.setdefault(name, maps)).items():
                 similarity[key].setdefault(name, []).append(values)
             kept[name].append(maps[:pictures].clone())  # a view would keep all maps
             if progress is not None:
-                progress(stage * len(by_name) + number, len(networks) * len(by_name))
+                progress(stage * len(methods) + number, len(networks) * len(methods))
     return SanityCurves(
         layers=networks.layers,
         depths=networks.depths,
@@ -106,16 +112,3 @@ def check_randomization(
         },
         maps={name: torch.stack(maps) for name, maps in kept.items()},
     )
-
-
-def _methods_by_name(
-    methods: Mapping[str, SaliencyMethod] | Sequence[str],
-) -> Mapping[str, SaliencyMethod]:
-    if isinstance(methods, str) or not methods:
-        raise ValueError(
-            "methods must be names of saliency methods, such as ['fullgrad', 'gradcam'], or a dict "
-            f"of names and methods, got {methods!r}."
-        )
-    if isinstance(methods, Mapping):
-        return methods
-    return {name: saliency_method(name) for name in methods}

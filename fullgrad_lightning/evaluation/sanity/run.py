@@ -24,15 +24,9 @@ from fullgrad_lightning.visualization import unnormalized
 
 
 def run_check(config: SanityConfig, components: Components) -> str:
-    """Runs the check on one device and writes its report; see ``write_sanity_report``.
+    """Runs the check on one device, writes its report and returns the text to print.
 
-    Args:
-        config: The configuration.
-        components: Model, data and arguments of the Trainer, of which ``accelerator``, ``devices``
-            and ``enable_progress_bar`` are used.
-
-    Returns:
-        The text to print.
+    Of the Trainer's arguments ``accelerator``, ``devices`` and ``enable_progress_bar`` are used.
 
     Raises:
         ConfigError: More than one device; data or a method that does not fit.

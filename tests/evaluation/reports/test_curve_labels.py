@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fullgrad_lightning.evaluation.reports.curve_labels import space_apart
+from fullgrad_lightning.evaluation.reports.figures import space_apart
 
 
 def test_labels_keep_order_gap_and_what_is_far_apart() -> None:

@@ -9,9 +9,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from fullgrad_lightning.evaluation.reports.curve_labels import draw_labels
 from fullgrad_lightning.evaluation.reports.figures import (
     Curve,
+    draw_labels,
     make_styles,
     report_settings,
     save_figure,

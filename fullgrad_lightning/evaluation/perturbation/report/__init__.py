@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from fullgrad_lightning.evaluation.perturbation.report import tables
 from fullgrad_lightning.evaluation.perturbation.report.figures import write_figures
 from fullgrad_lightning.evaluation.perturbation.report.results import PerturbationResults
-from fullgrad_lightning.evaluation.perturbation.report.tables import (
-    format_console,
-    format_csv,
-    format_markdown,
-)
 from fullgrad_lightning.utilities.files import atomic_write
-
-__all__ = ["write_report"]
 
 
 def write_report(results: PerturbationResults, folder: Path) -> str:
     """Writes ``table.md``, ``results.csv`` and a figure for each score, in place of earlier ones.
 
-    Args:
-        results: The results of the methods that are done.
-        folder: The report's folder, created if necessary.
-
-    Returns:
-        The text to print: the tables, and the paths of the files.
+    Returns the text to print: the tables, and the paths of the files.
     """
-    atomic_write(folder / "results.csv", format_csv(results))
-    atomic_write(folder / "table.md", format_markdown(results))
+    atomic_write(folder / "results.csv", tables.format_csv(results))
+    atomic_write(folder / "table.md", tables.format_markdown(results))
     paths = "\n".join(f"  {path}" for path in write_figures(results, folder))
-    return f"{format_console(results)}\n\nTables are in {folder}, curves in\n{paths}"
+    return f"{tables.format_console(results)}\n\nTables are in {folder}, curves in\n{paths}"

@@ -12,10 +12,10 @@ from fullgrad_lightning.evaluation.perturbation.report.results import (
     PerturbationResults,
     ScoreCurves,
 )
-from fullgrad_lightning.evaluation.reports.curve_labels import draw_labels
 from fullgrad_lightning.evaluation.reports.figures import (
     DARK,
     Curve,
+    draw_labels,
     make_styles,
     report_settings,
     save_figure,

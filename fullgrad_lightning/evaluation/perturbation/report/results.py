@@ -41,10 +41,7 @@ class ScoreCurves:
     def area(self, method: str, curve: str, *, start: float | None = None) -> Estimate | None:
         """Returns the mean over samples of the area under the curve, divided by its range.
 
-        Args:
-            method: The method's name.
-            curve: The curve's name.
-            start: The curve's value at level 0, if that is not one of its levels.
+        ``start`` is the curve's value at level 0, if that is not one of its levels.
         """
         levels, values = np.array(self.levels), self.values(method, curve)
         if start is not None:
@@ -61,18 +58,11 @@ class ScoreCurves:
 
 @dataclass
 class PerturbationResults:
-    """The results of a benchmark so far.
+    """The results of a benchmark so far: the curves of each score, by its name."""
 
-    Args:
-        samples: n.
-        methods: The number of methods that are evaluated in the end.
-        fill: The rule for the new values of pixels in pixel perturbation.
-        scores: Name of the score -> its curves.
-    """
-
-    samples: int
-    methods: int
-    fill: str
+    samples: int  # n
+    methods: int  # the number that is evaluated in the end
+    fill: str  # of pixel perturbation
     scores: dict[str, ScoreCurves] = field(default_factory=dict)
 
     @property

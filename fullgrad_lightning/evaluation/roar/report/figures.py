@@ -11,12 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from fullgrad_lightning.evaluation.reports.curve_labels import draw_labels
 from fullgrad_lightning.evaluation.reports.figures import (
     DARK,
     LIGHT,
     Curve,
     Style,
+    draw_labels,
     make_styles,
     report_settings,
     save_figure,

@@ -40,15 +40,11 @@ MAX_SELECTED_RUNS = 40  # of more, TensorBoard shows none until they are ticked
 
 
 def export_tensorboard(results: GridResults, pictures: Mapping[str, bytes], folder: Path) -> None:
-    """Writes a folder for TensorBoard, in place of an earlier one.
+    """Writes a folder for ``tensorboard --logdir``, in place of an earlier one.
 
     The new folder is written beside the old one and renamed when it is complete: no result is
-    there twice, and a kill leaves no partial folder. Call it in one process at a time.
-
-    Args:
-        results: The cells.
-        pictures: PNG files by tag.
-        folder: The folder for ``tensorboard --logdir``.
+    there twice, and a kill leaves no partial folder. Call it in one process at a time. Pictures
+    are PNG files by tag.
     """
     new, old = (folder.with_name(f".{folder.name}.{age}") for age in ("new", "old"))
     for leftover in (new, old):  # of a report that was killed

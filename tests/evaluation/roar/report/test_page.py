@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fullgrad_lightning.evaluation.reports.image_page import BLANK, draw_page
-from fullgrad_lightning.evaluation.roar.report.example_reader import read_examples
+from fullgrad_lightning.evaluation.roar.report import read_examples
 from fullgrad_lightning.evaluation.roar.report.results import GridResults
 from tests.evaluation.roar.report.grids import cells
 
