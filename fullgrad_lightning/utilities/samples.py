@@ -107,7 +107,7 @@ def entry(container: Any, key: Key) -> Any:
     """Returns the entry of a container at a key of ``image_key``."""
     if key is None:
         return container
-    if isinstance(key, str) and not isinstance(container, Mapping):
+    if isinstance(key, str) and not _is_mapping(container):
         return getattr(container, key)
     return container[key]
 
@@ -117,15 +117,15 @@ def replace_entry(container: Any, key: Key, value: Any) -> Any:
     if key is None:
         return value
     if isinstance(container, tuple):
-        if isinstance(key, str):
-            return container._replace(**{key: value})  # type: ignore[attr-defined]
-        changed = (*container[:key], value, *container[key + 1 :])
+        position = container._fields.index(key) if isinstance(key, str) else key  # type: ignore[attr-defined]
+        changed = (*container[:position], value, *container[position + 1 :])
         return type(container)._make(changed) if hasattr(container, "_make") else changed
-    if dataclasses.is_dataclass(container) and not isinstance(container, type):
+    is_mapping = _is_mapping(container)
+    if not is_mapping and dataclasses.is_dataclass(container) and not isinstance(container, type):
         assert isinstance(key, str)
         return dataclasses.replace(container, **{key: value})
     other = copy.copy(container)
-    if isinstance(key, str) and not isinstance(container, Mapping):
+    if isinstance(key, str) and not is_mapping:
         setattr(other, key, value)
     else:
         other[key] = value
@@ -164,6 +164,11 @@ def _entry_or_none(container: object, find_key: Any) -> object:
         return entry(container, find_key(container))
     except KeyError:
         return None
+
+
+def _is_mapping(value: object) -> bool:
+    # Builtins first: data loaders call this for each sample, and Mapping's check takes a while.
+    return isinstance(value, dict) or (not isinstance(value, tuple) and isinstance(value, Mapping))
 
 
 def _is_array(value: object) -> bool:
