@@ -8,14 +8,15 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 from fullgrad_lightning._version import __version__
-from fullgrad_lightning.cli import demo, evaluation, roar, training
+from fullgrad_lightning.cli import demo, perturb, roar, sanity, training
 
 # Commands in the order of the help.
-COMMANDS = ("demo", *training.SUMMARIES, *evaluation.COMMANDS, "roar")
+COMMANDS = ("demo", *training.SUMMARIES, "perturb", "sanity", "roar")
 # Commands that parse their arguments themselves, with jsonargparse.
 _JSONARGPARSE: dict[str, Callable[[list[str]], int]] = {
     **dict.fromkeys(training.SUMMARIES, training.run),
-    **dict.fromkeys(evaluation.COMMANDS, evaluation.run),
+    "perturb": perturb.run,
+    "sanity": sanity.run,
 }
 
 
@@ -49,7 +50,7 @@ def command_line() -> argparse.ArgumentParser:
     version = f"fullgrad_lightning {__version__}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (demo, training, evaluation, roar):
+    for module in (demo, training, perturb, sanity, roar):
         module.add_parser(commands)
     return parser
 
