@@ -147,7 +147,7 @@ def test_a_shuffled_loader_or_a_resumed_run_does_not_change_the_samples(tmp_path
 
 
 def test_the_format_of_checkpoints(tmp_path: Path) -> None:
-    """Those of earlier versions are loaded: their keys, and the words that must agree."""
+    """State of earlier versions is loaded: its keys, and the values that must agree."""
     monitor = FullGradMonitor(2)
     fit(tmp_path, monitor, max_epochs=1)
     assert monitor.state_key == (
