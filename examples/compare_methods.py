@@ -22,6 +22,7 @@ from torchvision import models
 from torchvision.transforms import v2
 
 import fullgrad_lightning as fgl
+from fullgrad_lightning.utilities.indices import evenly_spaced_indices
 from fullgrad_lightning.visualization import display_name, layers_grid, saliency_grid, save_png
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -139,7 +140,7 @@ def compute_layer_maps(model: nn.Module, x: Tensor, n_layers: int) -> dict[str, 
     """Computes maps (1, 1, H, W) of the input, of ``n_layers`` sites evenly chosen, and of all."""
     maps = fgl.layer_maps(model, x, postprocess="paper")
     sites = list(maps)
-    indices = torch.linspace(0, len(sites) - 1, min(n_layers, len(sites))).round().int().tolist()
+    indices = evenly_spaced_indices(len(sites), n_layers)
     return {
         display_name("input_x_gradient"): fgl.saliency_method("input_x_gradient")(model, x),
         **{sites[i]: maps[sites[i]] for i in indices},

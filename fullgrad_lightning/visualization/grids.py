@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from fullgrad_lightning.utilities.indices import evenly_spaced_indices
 from fullgrad_lightning.visualization.canvas import (
     GUTTER,
     MARGIN,
@@ -90,7 +91,7 @@ def film_strip(
         raise ValueError(f"There must be {len(frames)} captions, one a frame, got {len(captions)}.")
     _check(images, {f"frame {i}": maps for i, maps in enumerate(frames)}, titles)
     if len(frames) > most:
-        indices = torch.linspace(0, len(frames) - 1, most).round().int().tolist()
+        indices = evenly_spaced_indices(len(frames), most)
         frames, captions = [frames[i] for i in indices], [captions[i] for i in indices]
     columns = 1 + len(frames)
     width = max(WIDTH, columns * (NARROW + GUTTER) - GUTTER + 2 * MARGIN)
